@@ -1,0 +1,264 @@
+"""Slicer module MetaAffineReg: the panel, its parameters and what the Python console calls."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+from MetaAffineRegLib.errors import Cancelled, InputError
+from MetaAffineRegMRML.node_checks import check_nodes
+
+OWN_PACKAGES = ("MetaAffineRegLib", "MetaAffineRegMRML")
+
+
+class MetaAffineReg(ScriptedLoadableModule):
+    """The entry in Slicer's list of modules."""
+
+    def __init__(self, parent: Any) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("MetaAffineReg")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
+        self.parent.dependencies = []
+        self.parent.contributors = ["MetaAffineReg contributors"]
+        self.parent.helpText = _(
+            "Lays the moving volume on the fixed volume by an affine transform. Volumes of one slice are registered in their plane. "
+            "A learned optimizer finds the start and L-BFGS refines it."
+        )
+        self.parent.acknowledgementText = _("Based on F. Kanter and J. Lellmann, A Flexible Meta Learning Model for Image Registration, MIDL 2022.")
+
+
+@parameterNodeWrapper
+class MetaAffineRegParameterNode:
+    """What the user chose; kept in the scene.
+
+    fixedVolume - The volume that stays where it is.
+    movingVolume - The volume that is laid on the fixed one.
+    outputTransform - The linear transform that gets the result; none to have one made.
+    """
+
+    fixedVolume: slicer.vtkMRMLScalarVolumeNode
+    movingVolume: slicer.vtkMRMLScalarVolumeNode
+    outputTransform: slicer.vtkMRMLTransformNode
+
+
+class MetaAffineRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel."""
+
+    def __init__(self, parent: Any = None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic: MetaAffineRegLogic | None = None
+        self._parameterNode: MetaAffineRegParameterNode | None = None
+        self._parameterNodeGuiTag: int | None = None
+        self._running = False
+        self._stopRequested = False
+
+    def setup(self) -> None:
+        """Called once, when the panel is first opened."""
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/MetaAffineReg.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = MetaAffineRegLogic()
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.ui.applyButton.clicked.connect(self.onApply)
+        self.ui.installTorchButton.clicked.connect(self.onInstallTorch)
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        """Called before the panel goes: at the end of the application and on reload."""
+        self._stopRequested = True
+        self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self) -> None:
+        """Called each time the user comes to the module."""
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        """Called each time the user leaves the module."""
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, *_args: Any) -> None:
+        """The parameter node is about to be reset, and with it goes what a registration in progress works for."""
+        self._stopRequested = True
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, *_args: Any) -> None:
+        """A panel that is shown while the scene closes gets a new parameter node at once."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onReload(self, *_args: Any) -> None:
+        """Reload the library too: Slicer by itself loads only this file anew."""
+        for name in [name for name in sys.modules if name.split(".")[0] in OWN_PACKAGES]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+    def initializeParameterNode(self) -> None:
+        """Make sure that there is a parameter node and that the panel shows it."""
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode: MetaAffineRegParameterNode | None) -> None:
+        """Show and observe a parameter node, or none."""
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+        self._parameterNode = parameterNode
+        if self._parameterNode:
+            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+        self.onParametersModified()
+
+    def onParametersModified(self, *_args: Any) -> None:
+        """Enable Apply, or say in its tool tip and in the status line why it is disabled."""
+        self.ui.torchPanel.setVisible(not self.logic.isTorchInstalled())
+        reason = self.reasonAgainstApply()
+        self.ui.applyButton.setEnabled(not reason)
+        self.ui.applyButton.setToolTip(reason or _("Register the moving volume to the fixed volume."))
+        if not self._running:
+            self.showStatus(reason or _("Ready."))
+
+    def reasonAgainstApply(self) -> str:
+        """Why Apply is disabled, as a sentence; empty where it is not."""
+        if self._running:
+            return _("Registration is running.")
+        if not self._parameterNode:
+            return _("No scene is open.")
+        if not self.logic.isTorchInstalled():
+            return _("PyTorch is not installed; install it with the button above.")
+        try:
+            check_nodes(self._parameterNode.fixedVolume, self._parameterNode.movingVolume, self._parameterNode.outputTransform)
+        except InputError as error:
+            return str(error)
+        return ""
+
+    def onApply(self, *_args: Any) -> None:
+        """Register; the moving volume then hangs under the transform, unchanged itself."""
+        with slicer.util.tryWithErrorDisplay(_("Registration failed."), waitCursor=True):
+            self._running, self._stopRequested = True, False
+            self.onParametersModified()
+            message = _("Registration failed.")
+            try:
+                message = self.register()
+            except InputError as error:
+                message = str(error)
+            except Cancelled:
+                message = _("Cancelled; nothing was changed.")
+            finally:
+                self._running = False
+                self.onParametersModified()
+                self.showStatus(message)
+
+    def register(self) -> str:
+        """Run the logic on the chosen nodes and put its result to use; returns the sentence for the status line."""
+        parameters = self._parameterNode
+        fixed, moving = parameters.fixedVolume, parameters.movingVolume
+        result = self.logic.process(
+            fixed, moving, parameters.outputTransform, progress=self.showProgress, cancelled=lambda: self._stopRequested
+        )
+        moving.SetAndObserveTransformNodeID(result.transform_id)
+        parameters.outputTransform = slicer.mrmlScene.GetNodeByID(result.transform_id)
+        done = _("{moving} was laid on {fixed}: criterion {before:.3g} before, {after:.3g} after, {seconds:.1f} s on {device}.").format(
+            moving=moving.GetName(), fixed=fixed.GetName(), before=result.criterion_before, after=result.criterion_after,
+            seconds=result.seconds, device=result.device,
+        )  # fmt: skip
+        return " ".join((done, *result.notes))
+
+    def showProgress(self, stage: str, fraction: float) -> None:
+        """The one place where the panel is kept alive during registration, which runs in the main thread."""
+        self.showStatus(_("{stage} ({percent} %)").format(stage=stage, percent=round(100 * fraction)))
+        slicer.app.processEvents()
+
+    def showStatus(self, message: str) -> None:
+        self.ui.statusLabel.setText(message)
+
+    def onInstallTorch(self, *_args: Any) -> None:
+        """Install torch through the PyTorch extension, which asks first."""
+        with slicer.util.tryWithErrorDisplay(_("PyTorch could not be installed."), waitCursor=True):
+            try:
+                import PyTorchUtils
+            except ModuleNotFoundError:
+                self.showStatus(_("Install the extension PyTorch in the Extensions Manager and restart Slicer, then come back here."))
+                return
+            PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True)
+            importlib.invalidate_caches()
+            self.onParametersModified()
+
+
+class MetaAffineRegLogic(ScriptedLoadableModuleLogic):
+    """Registration of nodes, without any widget."""
+
+    def getParameterNode(self) -> MetaAffineRegParameterNode:
+        return MetaAffineRegParameterNode(super().getParameterNode())
+
+    @staticmethod
+    def isTorchInstalled() -> bool:
+        """Looks for torch without importing it, which takes seconds."""
+        return importlib.util.find_spec("torch") is not None
+
+    def process(
+        self,
+        fixedNode: slicer.vtkMRMLScalarVolumeNode,
+        movingNode: slicer.vtkMRMLScalarVolumeNode,
+        outputTransformNode: slicer.vtkMRMLTransformNode | None = None,
+        initialTransformNode: slicer.vtkMRMLTransformNode | None = None,
+        progress: Callable[[str, float], None] = lambda stage, fraction: None,
+        cancelled: Callable[[], bool] = lambda: False,
+        **settings: Any,
+    ) -> Any:
+        """Register two volumes and return the result, whose ``transform_id`` names the transform node.
+
+        Without ``outputTransformNode`` a transform "<moving> to <fixed>" is made.  ``settings`` are the fields of
+        MetaAffineRegLib.registration.Settings, for example ``freedom="rigid"``.  ``progress`` gets the stage and a fraction;
+        ``cancelled`` is asked often and stops the work by returning true.  The volumes are not changed.
+        Raises InputError (a sentence for the user) and Cancelled; then nothing was changed.
+        """
+        # These import torch: it is reached when work begins, never when the module is loaded.
+        from MetaAffineRegLib.registration import Settings
+        from MetaAffineRegMRML.registration_nodes import register_nodes
+
+        return register_nodes(
+            fixedNode, movingNode, outputTransformNode, Settings(**settings), initialTransformNode, progress, cancelled
+        )
+
+
+class MetaAffineRegTest(ScriptedLoadableModuleTest):
+    """Self-test, started by the developer buttons or by CTest."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear()
+
+    def runTest(self) -> None:
+        self.setUp()
+        self.test_movedSliceComesBack()
+
+    def test_movedSliceComesBack(self) -> None:
+        """A slice and a copy whose header is moved by 6 mm: registration finds the 6 mm."""
+        import numpy as np
+
+        row, column = np.mgrid[0:64, 0:64]
+        pattern = 100 * np.exp(-((row - 24) ** 2 + (column - 36) ** 2) / 120) + 60 * np.exp(-((row - 44) ** 2 + (column - 22) ** 2) / 60)
+        fixed, moving = (slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in ("fixed", "moving"))
+        for node in (fixed, moving):
+            slicer.util.updateVolumeFromArray(node, pattern[np.newaxis])
+        moving.SetOrigin(6, 0, 0)
+        result = MetaAffineRegLogic().process(fixed, moving, method="plain")
+        transform = slicer.mrmlScene.GetNodeByID(result.transform_id)
+        np.testing.assert_allclose(slicer.util.arrayFromTransformMatrix(transform)[:3, 3], (-6, 0, 0), atol=0.2)
+        self.delayDisplay("The moved slice came back")
