@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -37,21 +38,18 @@ class MetaAffineReg(ScriptedLoadableModule):
             "Lays the moving volume on the fixed volume by an affine transform. Volumes of one slice are registered in their plane. "
             "A learned optimizer finds the start and L-BFGS refines it."
         )
-        self.parent.acknowledgementText = _("Based on F. Kanter and J. Lellmann, A Flexible Meta Learning Model for Image Registration, MIDL 2022.")
+        self.parent.acknowledgementText = _(
+            "Based on F. Kanter and J. Lellmann, A Flexible Meta Learning Model for Image Registration, MIDL 2022."
+        )
 
 
 @parameterNodeWrapper
 class MetaAffineRegParameterNode:
-    """What the user chose; kept in the scene.
+    """What the user chose; kept in the scene."""
 
-    fixedVolume - The volume that stays where it is.
-    movingVolume - The volume that is laid on the fixed one.
-    outputTransform - The linear transform that gets the result; none to have one made.
-    """
-
-    fixedVolume: slicer.vtkMRMLScalarVolumeNode
-    movingVolume: slicer.vtkMRMLScalarVolumeNode
-    outputTransform: slicer.vtkMRMLTransformNode
+    fixedVolume: slicer.vtkMRMLScalarVolumeNode  # stays where it is
+    movingVolume: slicer.vtkMRMLScalarVolumeNode  # is laid on the fixed one
+    outputTransform: slicer.vtkMRMLTransformNode  # gets the result; none to have one made
 
 
 class MetaAffineRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -75,15 +73,16 @@ class MetaAffineRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = MetaAffineRegLogic()
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneReplaced)
+        # A loaded scene fills the references of an existing parameter node without an event of that node.
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneReplaced)
         self.ui.applyButton.clicked.connect(self.onApply)
         self.ui.installTorchButton.clicked.connect(self.onInstallTorch)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
-        """Called before the panel goes: at the end of the application and on reload."""
+        """Called at the end of the application, when the widgets may be gone already: it must not touch them."""
         self._stopRequested = True
-        self.setParameterNode(None)
         self.removeObservers()
 
     def enter(self) -> None:
@@ -99,13 +98,14 @@ class MetaAffineRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._stopRequested = True
         self.setParameterNode(None)
 
-    def onSceneEndClose(self, *_args: Any) -> None:
-        """A panel that is shown while the scene closes gets a new parameter node at once."""
+    def onSceneReplaced(self, *_args: Any) -> None:
+        """A panel that is shown while a scene is closed or loaded reads its parameters anew."""
         if self.parent.isEntered:
             self.initializeParameterNode()
 
     def onReload(self, *_args: Any) -> None:
         """Reload the library too: Slicer by itself loads only this file anew."""
+        self.setParameterNode(None)
         for name in [name for name in sys.modules if name.split(".")[0] in OWN_PACKAGES]:
             del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
@@ -132,7 +132,7 @@ class MetaAffineRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.applyButton.setEnabled(not reason)
         self.ui.applyButton.setToolTip(reason or _("Register the moving volume to the fixed volume."))
         if not self._running:
-            self.showStatus(reason or _("Ready."))
+            self.ui.statusLabel.setText(reason or _("Ready."))
 
     def reasonAgainstApply(self) -> str:
         """Why Apply is disabled, as a sentence; empty where it is not."""
@@ -163,7 +163,7 @@ class MetaAffineRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             finally:
                 self._running = False
                 self.onParametersModified()
-                self.showStatus(message)
+                self.ui.statusLabel.setText(message)
 
     def register(self) -> str:
         """Run the logic on the chosen nodes and put its result to use; returns the sentence for the status line."""
@@ -174,19 +174,14 @@ class MetaAffineRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         )
         moving.SetAndObserveTransformNodeID(result.transform_id)
         parameters.outputTransform = slicer.mrmlScene.GetNodeByID(result.transform_id)
-        done = _("{moving} was laid on {fixed}: criterion {before:.3g} before, {after:.3g} after, {seconds:.1f} s on {device}.").format(
-            moving=moving.GetName(), fixed=fixed.GetName(), before=result.criterion_before, after=result.criterion_after,
-            seconds=result.seconds, device=result.device,
-        )  # fmt: skip
-        return " ".join((done, *result.notes))
+        done = _("{moving} was laid on {fixed}: criterion {before:.3g} before, {after:.3g} after, {seconds:.1f} s on {device}.")
+        figures = {"before": result.criterion_before, "after": result.criterion_after, "seconds": result.seconds, "device": result.device}
+        return " ".join((done.format(moving=moving.GetName(), fixed=fixed.GetName(), **figures), *result.notes))
 
     def showProgress(self, stage: str, fraction: float) -> None:
         """The one place where the panel is kept alive during registration, which runs in the main thread."""
-        self.showStatus(_("{stage} ({percent} %)").format(stage=stage, percent=round(100 * fraction)))
+        self.ui.statusLabel.setText(_("{stage} ({percent} %)").format(stage=stage, percent=round(100 * fraction)))
         slicer.app.processEvents()
-
-    def showStatus(self, message: str) -> None:
-        self.ui.statusLabel.setText(message)
 
     def onInstallTorch(self, *_args: Any) -> None:
         """Install torch through the PyTorch extension, which asks first."""
@@ -194,7 +189,9 @@ class MetaAffineRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             try:
                 import PyTorchUtils
             except ModuleNotFoundError:
-                self.showStatus(_("Install the extension PyTorch in the Extensions Manager and restart Slicer, then come back here."))
+                self.ui.statusLabel.setText(
+                    _("Install the extension PyTorch in the Extensions Manager and restart Slicer, then come back here.")
+                )
                 return
             PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True)
             importlib.invalidate_caches()
@@ -233,9 +230,7 @@ class MetaAffineRegLogic(ScriptedLoadableModuleLogic):
         from MetaAffineRegLib.registration import Settings
         from MetaAffineRegMRML.registration_nodes import register_nodes
 
-        return register_nodes(
-            fixedNode, movingNode, outputTransformNode, Settings(**settings), initialTransformNode, progress, cancelled
-        )
+        return register_nodes(fixedNode, movingNode, outputTransformNode, Settings(**settings), initialTransformNode, progress, cancelled)
 
 
 class MetaAffineRegTest(ScriptedLoadableModuleTest):
@@ -250,8 +245,6 @@ class MetaAffineRegTest(ScriptedLoadableModuleTest):
 
     def test_movedSliceComesBack(self) -> None:
         """A slice and a copy whose header is moved by 6 mm: registration finds the 6 mm."""
-        import numpy as np
-
         row, column = np.mgrid[0:64, 0:64]
         pattern = 100 * np.exp(-((row - 24) ** 2 + (column - 36) ** 2) / 120) + 60 * np.exp(-((row - 44) ** 2 + (column - 22) ** 2) / 60)
         fixed, moving = (slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in ("fixed", "moving"))

@@ -21,13 +21,11 @@ def blobs(points: Matrix) -> Matrix:
     return (_HEIGHTS * np.exp(-squares / (2 * _WIDTHS**2))).sum(-1)
 
 
-def volume_node(
-    name: str, size: Sequence[int], ijk_to_ras: Matrix, brightness: Callable[[Matrix], Matrix], scene: Any, class_name: str = "vtkMRMLScalarVolumeNode"
-) -> Any:
+def volume_node(name: str, size: Sequence[int], ijk_to_ras: Matrix, brightness: Callable[[Matrix], Matrix], scene: Any) -> Any:
     """A node of ``size`` (i, j, k) samples of ``brightness``, a function of RAS points in the node's own coordinates."""
     k, j, i = np.mgrid[: size[2], : size[1], : size[0]]
     points = np.stack([i, j, k], axis=-1) @ ijk_to_ras[:3, :3].T + ijk_to_ras[:3, 3]
-    node = scene.AddNewNodeByClass(class_name, name)
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     slicer.util.updateVolumeFromArray(node, brightness(points).astype(np.float32))
     node.SetIJKToRASMatrix(vtk_matrix(ijk_to_ras))
     return node
@@ -81,3 +79,18 @@ def to_world(node: Any, points: Matrix) -> Matrix:
         node.TransformPointToWorld(point, world)
         shown[row] = world
     return shown
+
+
+# From a place on the first of two slices to the same place on the second, RAS mm.
+TURN = translation(4, -3, 0) @ rotation(10)
+
+
+def two_moved_slices(scene: Any) -> list[Any]:
+    """A slice "before" and a copy "after", moved by TURN."""
+    size = (64, 64, 1)
+    matrix = lattice(size, (1.4, 1.4, 3.0))
+
+    def moved(points: Matrix) -> Matrix:
+        return blobs(apply(np.linalg.inv(TURN), points))
+
+    return [volume_node("before", size, matrix, blobs, scene), volume_node("after", size, matrix, moved, scene)]

@@ -49,6 +49,7 @@ def register_nodes(
     meanwhile; then nothing was changed.
     """
     pair = read_pair(fixed_node, moving_node, output_node, initial_node)
+    assert fixed_node is not None and moving_node is not None
     nodes = [node for node in (fixed_node, moving_node, output_node) if node is not None]
 
     def stop() -> bool:
@@ -73,9 +74,12 @@ def read_pair(
 ) -> NodePair:
     """Check the nodes and copy out of them what registration needs; raises InputError."""
     check_nodes(fixed_node, moving_node, output_node, initial_node)
+    assert fixed_node is not None and moving_node is not None
     left_out = output_node if is_earlier_result(output_node, moving_node) else None
     initial = None
     if initial_node is not None:
         initial = initial_fixed_to_moving_lps(initial_node, local_to_world_ras(moving_node, left_out))
-    notes = tuple(f"{node.GetName()} is a color image; its brightness was registered." for node in (fixed_node, moving_node) if is_color(node))
+    notes = tuple(
+        f"{node.GetName()} is a color image; its brightness was registered." for node in (fixed_node, moving_node) if is_color(node)
+    )
     return NodePair(image_from_volume_node(fixed_node), image_from_volume_node(moving_node, left_out), initial, notes)

@@ -29,7 +29,9 @@ def check_volume_node(node: slicer.vtkMRMLScalarVolumeNode | None, role: str) ->
         kind = "label map" if node.IsA("vtkMRMLLabelMapVolumeNode") else "segmentation"
         raise InputError(f"{name} is a {kind}, whose values are names and not intensities; choose the volume that it was drawn on.")
     if node.IsA("vtkMRMLSequenceNode"):
-        raise InputError(f"{name} is a sequence of volumes; choose one of its frames, shown by the Sequences module as a volume of its own.")
+        raise InputError(
+            f"{name} is a sequence of volumes; choose one of its frames, shown by the Sequences module as a volume of its own."
+        )
     if not node.IsA("vtkMRMLScalarVolumeNode"):
         raise InputError(f"{name} is not a volume; choose a scalar volume.")
     image = node.GetImageData()
@@ -37,10 +39,14 @@ def check_volume_node(node: slicer.vtkMRMLScalarVolumeNode | None, role: str) ->
         raise InputError(f"{name} holds no image data; load the image again or choose another volume.")
     components = image.GetNumberOfScalarComponents()
     if components != 1 and not is_color(node):
-        raise InputError(f"{name} has {components} values in each voxel; choose a volume with one (the Vector to Scalar Volume module makes one).")
+        raise InputError(
+            f"{name} has {components} values in each voxel; choose a volume with one (the Vector to Scalar Volume module makes one)."
+        )
     parent = node.GetParentTransformNode()
     if parent is not None and not parent.IsTransformToWorldLinear():
-        raise InputError(f"{name} is under the non-linear transform {parent.GetName()}; harden that transform or take the volume out of it.")
+        raise InputError(
+            f"{name} is under the non-linear transform {parent.GetName()}; harden that transform or take the volume out of it."
+        )
 
 
 def is_color(node: slicer.vtkMRMLScalarVolumeNode) -> bool:
@@ -80,8 +86,8 @@ def local_to_world_ras(node: slicer.vtkMRMLTransformableNode, left_out: slicer.v
     Where ``left_out`` is the direct parent, the node is taken to hang one step higher, as if that transform were not there.
     """
     parent = node.GetParentTransformNode()
-    if parent is not None and parent is left_out:
-        parent = parent.GetParentTransformNode()
+    if left_out is not None and parent is left_out:
+        parent = left_out.GetParentTransformNode()
     matrix = vtk.vtkMatrix4x4()
     slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(parent, None, matrix)
     return slicer.util.arrayFromVTKMatrix(matrix)

@@ -51,7 +51,9 @@ def _python_property(name: str, writable: bool) -> property:
 def _set_attribute(self: QtCore.QObject, name: str, value: Any) -> None:
     cls = type(self)
     found = next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), None)
-    if hasattr(found, "__set__"):
+    if isinstance(found, QtCore.Property):
+        QtCore.QObject.setProperty(self, name, value)
+    elif hasattr(found, "__set__"):
         found.__set__(self, value)
     elif cls.__module__.startswith("PySide6") and not isinstance(value, QtCore.SignalInstance):  # PySide keeps those here
         raise AttributeError(f"{cls.__name__} has no property {name!r}, and a C++ object takes no new attribute")

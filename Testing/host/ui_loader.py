@@ -42,6 +42,8 @@ class QUiLoader:
 
 def _connect(root: QtWidgets.QWidget, connection: ElementTree.Element) -> None:
     end = {part: connection.findtext(part, "") for part in ("sender", "signal", "receiver", "slot")}
-    sender, receiver = (root if root.objectName == end[part] else root.findChild(QtWidgets.QWidget, end[part]) for part in ("sender", "receiver"))
+    sender, receiver = (
+        root if root.objectName == end[part] else root.findChild(QtWidgets.QWidget, end[part]) for part in ("sender", "receiver")
+    )
     signal, slot = (end[part].split("(")[0] for part in ("signal", "slot"))
     getattr(sender, signal).connect(getattr(receiver, slot))

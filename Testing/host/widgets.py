@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import slicer
 from PySide6 import QtCore, QtGui, QtWidgets
 
-_SCENE_EVENTS = ("NodeAddedEvent", "NodeRemovedEvent", "EndImportEvent", "EndCloseEvent")
+# Events by which the list of nodes is brought up to date, and their priorities.
+_SCENE_EVENTS = {"NodeAddedEvent": 10.0, "NodeRemovedEvent": 10.0, "EndImportEvent": 0.0, "EndCloseEvent": 0.0}
 
 
 class qMRMLWidget(QtWidgets.QWidget):
@@ -49,7 +49,9 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         header.setHeight(self.fontMetrics().height() + 4)
         with QtGui.QPainter(self) as painter:
             painter.fillRect(header, self.palette.color(QtGui.QPalette.ColorRole.Button).darker(110))
-            painter.drawText(header.adjusted(6, 0, 0, 0), QtCore.Qt.AlignmentFlag.AlignVCenter, ("> " if self._collapsed else "v ") + self.text)
+            painter.drawText(
+                header.adjusted(6, 0, 0, 0), QtCore.Qt.AlignmentFlag.AlignVCenter, ("> " if self._collapsed else "v ") + self.text
+            )
 
 
 def _option(kind: type | str, name: str) -> QtCore.Property:
@@ -67,9 +69,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._scene: Any = None
         self._tags: list[int] = []
         self._current_id = ""
-        self._options: dict[str, Any] = {
-            "nodeTypes": (), "showChildNodeTypes": True, "noneEnabled": False, "noneDisplay": "None", "addEnabled": True, "removeEnabled": True,
-        }  # fmt: skip
+        self._options: dict[str, Any] = {"nodeTypes": (), "showChildNodeTypes": True, "noneEnabled": False, "noneDisplay": "None"}
+        self._options |= {"addEnabled": True, "removeEnabled": True}
         self._combo = QtWidgets.QComboBox(self)
         self._combo.currentIndexChanged.connect(self._chosen)
         layout = QtWidgets.QHBoxLayout(self)
@@ -86,7 +87,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         for tag in self._tags:
             self._scene.RemoveObserver(tag)
         self._scene = scene
-        self._tags = [scene.AddObserver(getattr(scene, event), self._scene_changed) for event in _SCENE_EVENTS] if scene else []
+        events = _SCENE_EVENTS.items() if scene else ()
+        self._tags = [scene.AddObserver(getattr(scene, event), self._scene_changed, priority) for event, priority in events]
         self.setEnabled(scene is not None)
         self._fill()
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from made_volumes import blobs, lattice, transform_node, volume_node
 
+from made_volumes import blobs, lattice, transform_node, volume_node
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegMRML.node_checks import check_nodes
 
@@ -56,12 +56,18 @@ BAD_VOLUMES = {
     "segmentation": (lambda scene: of_class(scene, "vtkMRMLSegmentationNode"), "^it is a segmentation, .*; choose the volume"),
     "sequence": (lambda scene: of_class(scene, "vtkMRMLSequenceNode"), "^it is a sequence of volumes; choose one of its frames"),
     "model": (lambda scene: of_class(scene, "vtkMRMLModelNode"), "^it is not a volume; choose a scalar volume.$"),
-    "vectors": (lambda scene: filled(scene, "vtkMRMLVectorVolumeNode", (*SIZE, 2)), "^it has 2 values in each voxel; choose a volume with one"),
+    "vectors": (
+        lambda scene: filled(scene, "vtkMRMLVectorVolumeNode", (*SIZE, 2)),
+        "^it has 2 values in each voxel; choose a volume with one",
+    ),
     "many channels": (lambda scene: filled(scene, "vtkMRMLDiffusionWeightedVolumeNode", (*SIZE, 3)), "^it has 3 values in each voxel"),
     "non-linear": (under_grid, "^it is under the non-linear transform linear; harden that transform or take the volume out of it.$"),
     "one pixel": (lambda scene: filled(scene, "vtkMRMLScalarVolumeNode", (1, 1, 1)), "^The image has 1 x 1 x 1 samples;"),
     "one line": (lambda scene: filled(scene, "vtkMRMLScalarVolumeNode", (1, 8, 1)), "^The image has 1 x 8 x 1 samples;"),
-    "a slice beside a volume": (lambda scene: filled(scene, "vtkMRMLScalarVolumeNode", (1, 8, 8)), "dimensions.*give two slices or two volumes"),
+    "a slice beside a volume": (
+        lambda scene: filled(scene, "vtkMRMLScalarVolumeNode", (1, 8, 8)),
+        "dimensions.*give two slices or two volumes",
+    ),
 }
 
 
@@ -81,7 +87,7 @@ def test_good_volumes_are_not_refused(good):
 
 
 def test_same_node_twice_is_refused(good):
-    with pytest.raises(InputError, match="^fixed is chosen as fixed and as moving volume; choose two different volumes.$"):
+    with pytest.raises(InputError, match=r"^fixed is chosen as fixed and as moving volume; choose two different volumes\.$"):
         check_nodes(good[0], good[0])
 
 
@@ -100,7 +106,9 @@ def test_output_above_an_input_is_refused(scene, good, index, steps):
     output = transform_node(np.eye(4), scene, "output")
     above = output if steps == 1 else transform_node(np.eye(4), scene, "between", parent=output)
     good[index].SetAndObserveTransformNodeID(above.GetID())
-    with pytest.raises(InputError, match=f"^{good[index].GetName()} is under the output transform output and would move with it; choose another"):
+    with pytest.raises(
+        InputError, match=f"^{good[index].GetName()} is under the output transform output and would move with it; choose another"
+    ):
         check_nodes(*good, output)
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import SimpleITK
-from made_volumes import blobs, lattice, to_world, volume_node
 
+from made_volumes import blobs, lattice, to_world, volume_node
 from MetaAffineRegMRML.transform_nodes import write_linear_transform
 
 # A quarter turn about z, then (10, -20, 30) mm: x' = 10 - y, y' = x - 20, z' = z + 30, all in LPS.

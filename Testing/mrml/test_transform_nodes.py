@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import slicer
-from made_volumes import apply, blobs, lattice, rotation, to_world, transform_node, translation, volume_node
 
+from made_volumes import apply, blobs, lattice, rotation, to_world, transform_node, translation, volume_node
 from MetaAffineRegLib.geometry import flip_ras_lps
 from MetaAffineRegMRML.transform_nodes import initial_fixed_to_moving_lps, write_linear_transform
 from MetaAffineRegMRML.volume_nodes import local_to_world_ras

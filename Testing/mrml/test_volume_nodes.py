@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import slicer
-from made_volumes import apply, blobs, lattice, rotation, to_world, transform_node, translation, volume_node
 
+from made_volumes import apply, blobs, lattice, rotation, to_world, transform_node, translation, volume_node
 from MetaAffineRegMRML.volume_nodes import image_from_volume_node, volume_geometry
 
 LPS = np.array([-1.0, -1.0, 1.0])
@@ -34,7 +34,9 @@ def test_parents_are_part_of_the_lattice(scene):
     node = volume_node("v", (8, 8, 8), matrix, blobs, scene)
     node.SetAndObserveTransformNodeID(inner.GetID())
     index = np.array([[0, 0, 0], [7, 3, 5]])
-    np.testing.assert_allclose(indices_to_lps(volume_geometry(node), index), to_world(node, apply(matrix, index.astype(float))) * LPS, atol=1e-9)
+    np.testing.assert_allclose(
+        indices_to_lps(volume_geometry(node), index), to_world(node, apply(matrix, index.astype(float))) * LPS, atol=1e-9
+    )
 
 
 def test_shear_of_a_parent_stays_in_the_lattice(scene):

@@ -12,9 +12,8 @@ if not hasattr(slicer, "app"):
     host.load_module(Path(__file__).resolve().parents[2] / "MetaAffineReg" / "MetaAffineReg.py")
 
 import slicer.util
-from made_volumes import apply, blobs, lattice, rotation, translation, volume_node
 
-TURN = translation(4, -3, 0) @ rotation(10)
+from made_volumes import two_moved_slices
 
 
 @pytest.fixture
@@ -30,10 +29,5 @@ def panel():
 
 @pytest.fixture
 def two_slices(panel):
-    """A slice and a copy of it moved by TURN, in the scene of the panel."""
-    size, spacing = (64, 64, 1), (1.4, 1.4, 3.0)
-
-    def moved(points):
-        return blobs(apply(translation(-4, 3, 0), points) @ rotation(10)[:3, :3])
-
-    return [volume_node(name, size, lattice(size, spacing), brightness, slicer.mrmlScene) for name, brightness in (("before", blobs), ("after", moved))]
+    """A slice and a moved copy of it, in the scene of the panel."""
+    return two_moved_slices(slicer.mrmlScene)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import slicer
 import slicer.util
-from made_volumes import apply, blobs, lattice, to_world, transform_node, translation, volume_node
+
+from made_volumes import TURN, apply, blobs, lattice, to_world, transform_node, translation, volume_node
 
 PLACES = np.array([[-14.0, 9.0, 0.0], [12.0, 14.0, 0.0], [4.0, -16.0, 0.0]])
 
@@ -16,8 +17,6 @@ def choose(panel, fixed, moving, output=None):
 
 
 def assert_moving_lies_on_fixed(moving):
-    from conftest import TURN
-
     np.testing.assert_allclose(to_world(moving, apply(TURN, PLACES)), PLACES, atol=0.3)
 
 

@@ -1,0 +1,127 @@
+"""Mistakes that show only in a real Slicer, found by reading the files."""
+
+import ast
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+import slicer
+
+FOLDER = Path(__file__).resolve().parents[2] / "MetaAffineReg"
+MODULE_FILE = FOLDER / "MetaAffineReg.py"
+UI_FILE = FOLDER / "Resources" / "UI" / "MetaAffineReg.ui"
+MODULE = ast.parse(MODULE_FILE.read_text(encoding="utf-8"))
+SIGNALS = {"connect", "disconnect"}
+
+
+def parameter_names():
+    ui = ElementTree.parse(UI_FILE)
+    return [
+        (widget.get("name"), prop.findtext("string"))
+        for widget in ui.iter("widget")
+        for prop in widget.findall("property[@name='SlicerParameterName']")
+    ]
+
+
+def string_connections(tree):
+    """Lines of ``x.connect("signal", f)``: a wrong signature there returns False and says nothing."""
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute))
+    return [call.lineno for call in calls if call.func.attr in SIGNALS and call.args and isinstance(call.args[0], ast.Constant)]
+
+
+def file_scope_imports(tree):
+    inside = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) for inner in ast.walk(node)}
+    names = []
+    for node in ast.walk(tree):
+        if id(node) not in inside:
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+    return names
+
+
+def test_every_parameter_name_of_the_ui_is_a_field(panel):
+    fields = panel.logic.getParameterNode().allParameters
+    assert parameter_names()
+    assert {name for _widget, name in parameter_names()} <= set(fields)
+
+
+def test_every_field_has_one_widget(panel):
+    assert sorted(name for _widget, name in parameter_names()) == sorted(panel.logic.getParameterNode().allParameters)
+
+
+def test_every_mrml_widget_of_the_ui_gets_the_scene():
+    ui = ElementTree.parse(UI_FILE)
+    selectors = {widget.get("name") for widget in ui.iter("widget") if widget.get("class").startswith("qMRML")}
+    expected = ("mrmlSceneChanged(vtkMRMLScene*)", "setMRMLScene(vtkMRMLScene*)")
+    connected = {
+        connection.findtext("receiver") for connection in ui.iter("connection")
+        if (connection.findtext("signal"), connection.findtext("slot")) == expected
+    }  # fmt: skip
+    assert selectors - {ui.find("widget").get("name")} == connected
+
+
+def test_every_custom_widget_of_the_ui_is_declared():
+    ui = ElementTree.parse(UI_FILE)
+    used = {widget.get("class") for widget in ui.iter("widget") if not widget.get("class").startswith("Q")}
+    assert used == {declared.text for declared in ui.iterfind("customwidgets/customwidget/class")}
+
+
+def test_signals_are_objects_not_strings():
+    assert string_connections(ast.parse('b.connect("clicked()", f)')) == [1]  # the search itself works
+    assert string_connections(MODULE) == []
+
+
+def test_widgets_are_written_by_setters():
+    """``widget.enabled = False`` with a misspelled property is an error in Slicer alone; a misspelled setter is one everywhere."""
+    targets = [target for node in ast.walk(MODULE) if isinstance(node, ast.Assign) for target in node.targets]
+    assert [ast.unparse(target) for target in targets if ast.unparse(target).startswith("self.ui.")] == []
+
+
+def test_qt_objects_are_made_without_keywords():
+    calls = [node for node in ast.walk(MODULE) if isinstance(node, ast.Call) and ast.unparse(node.func).startswith(("qt.", "ctk."))]
+    assert [ast.unparse(call) for call in calls if call.keywords] == []
+
+
+def test_file_scope_imports_nothing_heavy():
+    own = {"MetaAffineRegLib.errors", "MetaAffineRegMRML.node_checks"}
+    allowed = {"slicer", "vtk", "qt", "ctk", "numpy", "SimpleITK", *sys.stdlib_module_names}
+    assert {name for name in file_scope_imports(MODULE) if name.split(".")[0] not in allowed} <= own
+
+
+def test_loading_the_module_imports_no_torch():
+    """As at the start of Slicer, in a fresh interpreter; the panel is opened as well."""
+    if "host" not in sys.modules:
+        pytest.skip("Slicer itself has long been started")
+    code = (
+        "import sys, host; from pathlib import Path; host.install();"
+        f"module = host.load_module(Path({str(MODULE_FILE)!r})); module.widgetRepresentation().enter();"
+        "module.close(); assert 'torch' not in sys.modules"
+    )
+    testing = Path(__file__).resolve().parents[1]
+    ran = subprocess.run([sys.executable, "-c", code], cwd=testing, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""})
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_production_code_does_not_know_the_host():
+    sources = [path for folder in FOLDER.parent.glob("MetaAffineReg*") for path in folder.rglob("*.py")]
+    assert sources
+    assert [path.name for path in sources if "import host" in (text := path.read_text(encoding="utf-8")) or "Testing" in text] == []
+
+
+def test_reload_brings_the_library_anew(panel, monkeypatch):
+    saved = {name: module for name, module in sys.modules.items() if name.startswith("MetaAffineReg")}
+    before = sys.modules["MetaAffineRegMRML.node_checks"]
+    try:
+        panel.onReload()
+        opened = slicer.util.getModuleWidget("MetaAffineReg")
+        assert opened is not panel
+        assert sys.modules["MetaAffineRegMRML.node_checks"] is not before
+        assert opened.ui.applyButton.toolTip == "No fixed volume is chosen; choose one."
+    finally:
+        for name in [name for name in sys.modules if name.startswith("MetaAffineReg")]:
+            del sys.modules[name]
+        sys.modules.update(saved)
+        slicer.util.getModuleWidget("MetaAffineReg").parent.reload()
