@@ -1,0 +1,48 @@
+"""Affine maps phi(z) = A z + b as tensors ``(B, d, d + 1)`` holding ``[A | b]``, in normalised coordinates."""
+
+import torch
+from torch import Tensor
+
+
+def identity(batch: int, dimension: int, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Tensor:
+    """The identity map, ``(B, d, d + 1)``."""
+    return torch.eye(dimension, dimension + 1, dtype=dtype, device=device).repeat(batch, 1, 1)
+
+
+def compose(outer: Tensor, inner: Tensor) -> Tensor:
+    """outer(inner(z)); both ``(B, d, d + 1)``."""
+    matrix = outer[..., :-1] @ inner[..., :-1]
+    offset = outer[..., :-1] @ inner[..., -1:] + outer[..., -1:]
+    return torch.cat((matrix, offset), -1)
+
+
+def inverse(x: Tensor) -> Tensor:
+    """The inverse map, ``(B, d, d + 1)``; raises ``torch.linalg.LinAlgError`` where A is singular."""
+    matrix = torch.linalg.inv(x[..., :-1])
+    return torch.cat((matrix, -matrix @ x[..., -1:]), -1)
+
+
+def apply(x: Tensor, points: Tensor) -> Tensor:
+    """phi at points ``(B, N, d)``."""
+    return points @ x[..., :-1].transpose(-1, -2) + x[..., -1].unsqueeze(-2)
+
+
+def to_homogeneous(x: Tensor) -> Tensor:
+    """``(B, d, d + 1)`` -> ``(B, d + 1, d + 1)``."""
+    d = x.shape[-2]
+    last = torch.zeros(*x.shape[:-2], 1, d + 1, dtype=x.dtype, device=x.device)
+    last[..., -1] = 1
+    return torch.cat((x, last), -2)
+
+
+def from_homogeneous(matrix: Tensor) -> Tensor:
+    """``(B, d + 1, d + 1)`` -> ``(B, d, d + 1)``."""
+    return matrix[..., :-1, :]
+
+
+def nearest_rotation(matrix: Tensor) -> Tensor:
+    """The rotation nearest to ``(B, d, d)`` in the Frobenius norm, determinant +1 (Kabsch 1976)."""
+    u, _, vh = torch.linalg.svd(matrix)
+    sign = torch.linalg.det(u @ vh)
+    vh = torch.cat((vh[..., :-1, :], vh[..., -1:, :] * sign[..., None, None]), -2)
+    return u @ vh

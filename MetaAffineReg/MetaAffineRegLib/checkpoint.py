@@ -1,0 +1,89 @@
+"""Checkpoints of initializers: configuration, weights and model card in one file, loaded as data and never as code."""
+
+import os
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .errors import InputError
+from .initializer import Initializer, InitializerConfig
+
+FORMAT = "MetaAffineReg initializer"
+VERSION = 1
+MODELS = Path(__file__).resolve().parent.parent / "Resources" / "Models"
+_LARGEST_FILE = 64 << 20  # bytes; a shipped model has some hundred thousand
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network with its name and its card (what it was trained on, how, with which figures)."""
+
+    name: str
+    network: Initializer
+    card: dict[str, Any]
+
+
+def available_models() -> dict[str, Path]:
+    """Shipped models by name."""
+    return {path.stem: path for path in sorted(MODELS.glob("*.pt"))}
+
+
+def save(path: Path, network: Initializer, card: dict[str, Any], **extra: Any) -> None:
+    """Write a checkpoint beside ``path``, then rename it; weights in float32.  ``extra`` is kept as it is (training state)."""
+    weights = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in network.state_dict().items()}
+    content = {"format": FORMAT, "version": VERSION, "config": network.config.to_dict(), "weights": weights, "card": card, **extra}
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        torch.save(content, beside)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def load(model: str | Path) -> Model:
+    """The model of a shipped name or a file.
+
+    Raises InputError where there is none of that name, the file is no checkpoint, holds anything but plain data and
+    tensors, or its weights are not those of its configuration.
+    """
+    shipped = available_models()
+    if str(model) in shipped:
+        path = shipped[str(model)]
+    else:
+        path = Path(model)
+        if not path.is_file():
+            raise InputError(f"There is no model '{model}'; give a file or one of: {', '.join(shipped) or 'none shipped'}.")
+    content = read(path)
+    return Model(path.stem, _network(path, content), content["card"])
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The checked content of a checkpoint file; raises InputError as ``load`` does."""
+    if path.stat().st_size > _LARGEST_FILE or not zipfile.is_zipfile(path):
+        raise InputError(f"{path} is not a model checkpoint; choose a .pt file that MetaAffineReg wrote.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError, AttributeError, TypeError) as error:
+        raise InputError(f"{path} can't be loaded as a model checkpoint: it is damaged or holds code, which is never run; choose another file.") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path} is not a model checkpoint of MetaAffineReg; choose a .pt file that MetaAffineReg wrote.")
+    if content.get("version") != VERSION:
+        raise InputError(f"{path} has format version {content.get('version')}, this program reads version {VERSION}; use a model of this release.")
+    if not isinstance(content.get("card"), dict):
+        raise InputError(f"{path} has no model card; choose a .pt file that MetaAffineReg wrote.")
+    return content
+
+
+def _network(path: Path, content: dict[str, Any]) -> Initializer:
+    try:
+        network = Initializer(InitializerConfig(**content["config"]))
+        network.load_state_dict(content["weights"])
+    except (ValueError, TypeError, KeyError, RuntimeError, AttributeError) as error:
+        raise InputError(f"{path} holds weights that do not fit its configuration; the file is damaged, choose another model.") from error
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in network.state_dict().values()):
+        raise InputError(f"{path} holds weights that are not finite numbers; the file is damaged, choose another model.")
+    return network.eval()

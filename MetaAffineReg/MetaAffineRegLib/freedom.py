@@ -1,0 +1,111 @@
+"""Degrees of freedom: vectors p in ``(B, n)`` that parametrize affine maps x in ``(B, d, d + 1)``.
+
+``AffineFreedom`` uses the entries of A and b, as the paper does.  ``GroupFreedom`` uses
+A = exp(sum_i p_i G_i) A_start with the generators G_i of the rotations (rigid), and of the uniform
+scaling as well (similarity), so that every iterate stays in the group.
+"""
+
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from .affine import nearest_rotation
+
+FreedomName = Literal["affine", "similarity", "rigid"]
+FREEDOMS: tuple[FreedomName, ...] = ("affine", "similarity", "rigid")
+
+
+class Freedom(Protocol):
+    """A parametrization around a start; ``origin`` is the p of that start."""
+
+    origin: Tensor
+
+    def maps(self, p: Tensor) -> Tensor:
+        """p ``(B, n)`` -> x ``(B, d, d + 1)``."""
+
+    def pull_back(self, p: Tensor, gradient: Tensor) -> Tensor:
+        """df/dx ``(B, d, d + 1)`` at maps(p) -> df/dp ``(B, n)``."""
+
+    def select(self, rows: Tensor) -> "Freedom":
+        """The freedom of the pairs ``rows`` (indices) only."""
+
+
+class AffineFreedom:
+    """All d (d + 1) entries of [A | b]."""
+
+    def __init__(self, start: Tensor):
+        self._shape = start.shape[-2:]
+        self.origin = start.flatten(1)
+
+    def maps(self, p: Tensor) -> Tensor:
+        return p.unflatten(1, self._shape)
+
+    def pull_back(self, p: Tensor, gradient: Tensor) -> Tensor:
+        return gradient.flatten(1)
+
+    def select(self, rows: Tensor) -> "AffineFreedom":
+        return AffineFreedom(self.origin[rows].unflatten(1, self._shape))
+
+
+class GroupFreedom:
+    """Rotations, with or without a uniform scale, and a translation."""
+
+    def __init__(self, start: Tensor, scaling: bool):
+        d = start.shape[-2]
+        matrix = start[..., :-1]
+        self._start = nearest_rotation(matrix)
+        if scaling:
+            # The scale that keeps the volume of the start.
+            self._start = self._start * torch.linalg.det(matrix).abs().pow(1 / d)[:, None, None]
+        self._scaling = scaling
+        self._generators = _generators(d, scaling).to(start)
+        count = len(self._generators)
+        self.origin = torch.cat((start.new_zeros(len(start), count), start[..., -1]), 1)
+
+    def maps(self, p: Tensor) -> Tensor:
+        matrix = torch.linalg.matrix_exp(self._algebra(p)) @ self._start
+        return torch.cat((matrix, self._offset(p)), -1)
+
+    def pull_back(self, p: Tensor, gradient: Tensor) -> Tensor:
+        # exp([[X, G], [0, X]]) holds the derivative of exp at X in the direction G (Higham, Functions of Matrices, 3.6).
+        d = gradient.shape[-2]
+        algebra = self._algebra(p)[:, None].expand(-1, len(self._generators), -1, -1)
+        block = torch.zeros(*algebra.shape[:2], 2 * d, 2 * d, dtype=p.dtype, device=p.device)
+        block[..., :d, :d] = algebra
+        block[..., d:, d:] = algebra
+        block[..., :d, d:] = self._generators
+        tangents = torch.linalg.matrix_exp(block)[..., :d, d:] @ self._start[:, None]
+        return torch.cat(((tangents * gradient[:, None, :, :-1]).sum((-1, -2)), gradient[..., -1]), 1)
+
+    def select(self, rows: Tensor) -> "GroupFreedom":
+        part = object.__new__(GroupFreedom)
+        part._scaling, part._generators = self._scaling, self._generators
+        part._start, part.origin = self._start[rows], self.origin[rows]
+        return part
+
+    def _algebra(self, p: Tensor) -> Tensor:
+        return torch.einsum("bn,nij->bij", p[:, : len(self._generators)], self._generators)
+
+    def _offset(self, p: Tensor) -> Tensor:
+        return p[:, len(self._generators) :, None]
+
+
+def _generators(dimension: int, scaling: bool) -> Tensor:
+    """Generators of the rotations (and the scaling) of R^d, ``(n, d, d)``."""
+    matrices = []
+    for i in range(dimension):
+        for j in range(i + 1, dimension):
+            generator = torch.zeros(dimension, dimension, dtype=torch.float64)
+            generator[j, i], generator[i, j] = 1.0, -1.0
+            matrices.append(generator)
+    if scaling:
+        matrices.append(torch.eye(dimension, dtype=torch.float64))
+    return torch.stack(matrices)
+
+
+def freedom(name: FreedomName, start: Tensor) -> Freedom:
+    """The parametrization ``name`` around start ``(B, d, d + 1)``; what the start has beyond it is projected away."""
+    if name == "affine":
+        return AffineFreedom(start)
+    return GroupFreedom(start, scaling=name == "similarity")

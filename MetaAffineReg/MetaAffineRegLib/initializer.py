@@ -1,0 +1,92 @@
+"""The learned initializer, equations (2)-(7): K LSTM steps that see nothing but gradients of the criterion.
+
+Each step k of each pyramid level has an LSTM cell of its own; the layers L_in and L_out are shared by
+all of them.  A one-level network is the paper's model, several levels are its Table 6.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from .objective import Objective
+
+GradientInput = Literal["raw", "direction"]
+
+
+@dataclass(frozen=True)
+class InitializerConfig:
+    """The shape of a network.
+
+    dimension: 2 or 3; levels: grid sizes, coarse to fine; steps: K of each level; expansion: width of the hidden
+    state as a multiple of the number of parameters (4 in the paper); gradient_input: the gradient as it is
+    ("raw", the paper) or its direction and the logarithm of its norm ("direction").
+    """
+
+    dimension: int
+    levels: tuple[int, ...]
+    steps: int = 5
+    expansion: int = 4
+    gradient_input: GradientInput = "raw"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "levels", tuple(self.levels))
+        numbers = (self.dimension, self.steps, self.expansion, *self.levels)
+        if not all(type(n) is int for n in numbers) or self.gradient_input not in ("raw", "direction"):
+            raise ValueError("a network's dimension, levels, steps and expansion are whole numbers, its input raw or direction")
+        if self.dimension not in (2, 3) or not 1 <= self.steps <= 50 or not 1 <= self.expansion <= 16:
+            raise ValueError("a network has 2 or 3 dimensions, 1 to 50 steps a level and an expansion of 1 to 16")
+        if not 1 <= len(self.levels) <= 8 or not all(4 <= n <= 512 for n in self.levels) or list(self.levels) != sorted(self.levels):
+            raise ValueError("a network has 1 to 8 levels of 4 to 512 samples, coarse to fine")
+
+    @property
+    def parameters(self) -> int:
+        """Entries of [A | b]."""
+        return self.dimension * (self.dimension + 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a checkpoint."""
+        return asdict(self)
+
+
+class Initializer(nn.Module):
+    """Theta_K of equation (7)."""
+
+    def __init__(self, config: InitializerConfig):
+        super().__init__()
+        self.config = config
+        n = config.parameters
+        width = config.expansion * n
+        inputs = n if config.gradient_input == "raw" else n + 1
+        self.L_in = nn.Linear(inputs, width, dtype=torch.float64)
+        self.cells = nn.ModuleList(nn.LSTMCell(width, width, dtype=torch.float64) for _ in range(config.steps * len(config.levels)))
+        self.L_out = nn.Linear(width, n, dtype=torch.float64)
+        # Near the identity mapping: a fresh network hardly moves its start.
+        nn.init.normal_(self.L_out.weight, std=1e-3)
+        nn.init.zeros_(self.L_out.bias)
+
+    def forward(self, objectives: Mapping[int, Objective], x: Tensor, count: int | None = None) -> list[Tensor]:
+        """The iterates x_1 .. x_K of all levels, each ``(B, d, d + 1)``, from x; objectives by grid size.
+
+        Only the first ``count`` of them where it is given.  The gradient enters detached: training needs no second
+        derivative of the images.
+        """
+        hidden = x.new_zeros(len(x), self.L_out.in_features)
+        state = (hidden, hidden)
+        iterates = []
+        for index, cell in enumerate(self.cells[:count]):
+            objective = objectives[self.config.levels[index // self.config.steps]]
+            _, gradient = objective.value_and_gradient(x.detach())
+            state = cell(self.L_in(self._features(gradient)), state)   # (4)
+            x = x + self.L_out(state[0]).view_as(x)                    # (5), (6)
+            iterates.append(x)
+        return iterates
+
+    def _features(self, gradient: Tensor) -> Tensor:
+        flat = gradient.flatten(1)
+        if self.config.gradient_input == "raw":
+            return flat
+        norm = flat.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        return torch.cat((flat / norm, norm.log10() + 2), 1)

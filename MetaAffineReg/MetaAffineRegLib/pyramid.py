@@ -1,0 +1,60 @@
+"""From images of any lattice to square or cubic grids in normalised coordinates, fine to coarse."""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .geometry import Matrix
+from .image import Image
+from .sampling import axis_coordinates, sample
+
+
+def resample(
+    image: Image, frame: Matrix, size: int, window: tuple[float, float], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> Tensor:
+    """The image on a grid of ``size`` samples an axis over [-1, 1]^d of ``frame`` (4 x 4, normalised -> LPS mm), ``(2, *S)``.
+
+    Channel 0 holds values, channel 1 the coverage, one inside the image and zero outside.  Values are (v - background) / spread of ``window``, zero beyond the image.  Where the grid is coarser than the
+    image, a Gaussian keeps what the grid can't hold from folding back.
+    """
+    axes = image.geometry.axes
+    d = len(axes)
+    background, spread = window
+    shape = [image.geometry.size[axis] for axis in reversed(axes)]
+    values = torch.tensor(image.array.reshape(shape)).to(device=device, dtype=dtype).sub(background).div(spread)[None, None]
+    step = 2 * np.linalg.norm(frame[:3, 0]) / size
+    for position, axis in enumerate(axes):
+        values = _smooth(values, values.ndim - 1 - position, step / float(image.geometry.spacing[axis]))
+    # normalised z -> index -> coordinates of grid_sample over the image's own lattice
+    to_index = np.linalg.inv(image.geometry.index_to_lps) @ frame
+    scale = 2 / np.array([image.geometry.size[axis] for axis in axes])
+    matrix = to_index[np.ix_(axes, range(d))] * scale[:, None]
+    offset = (to_index[list(axes), 3] + 0.5) * scale - 1
+    coordinate = axis_coordinates(size, dtype=torch.float64)
+    z = torch.stack(torch.meshgrid(*[coordinate] * d, indexing="ij")[::-1], -1)
+    grid = z @ torch.from_numpy(matrix.T) + torch.from_numpy(offset)
+    both = torch.cat((values, torch.ones_like(values)), 1)
+    return sample(both, grid[None].to(device=device, dtype=dtype))[0]
+
+
+def pyramid(finest: Tensor, sizes: tuple[int, ...]) -> dict[int, Tensor]:
+    """``(B, C, *S)`` averaged down to each of ``sizes``, which divide the finest; samples keep their place in [-1, 1]^d."""
+    n, d = finest.shape[-1], finest.ndim - 2
+    average = F.avg_pool2d if d == 2 else F.avg_pool3d
+    return {size: finest if size == n else average(finest, n // size) for size in sizes}
+
+
+def _smooth(values: Tensor, axis: int, ratio: float) -> Tensor:
+    """Gaussian along an axis for a grid ``ratio`` times as coarse as the image."""
+    if ratio <= 1.2:
+        return values
+    sigma = 0.45 * math.sqrt(ratio**2 - 1)
+    radius = math.ceil(3 * sigma)
+    offsets = torch.arange(-radius, radius + 1, dtype=values.dtype, device=values.device)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    moved = values.movedim(axis, -1)
+    rows = F.pad(moved.reshape(-1, 1, moved.shape[-1]), (radius, radius), mode="replicate")
+    return F.conv1d(rows, (kernel / kernel.sum())[None, None]).reshape(moved.shape).movedim(-1, axis)

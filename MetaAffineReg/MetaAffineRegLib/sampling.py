@@ -1,0 +1,70 @@
+"""Linear interpolation of images under affine maps, and the exact derivative of the interpolant.
+
+Images are tensors ``(B, C, *S)`` with the axes of S in array order (last axis first coordinate), zero
+outside.  A sample i of n lies at z = (2 i + 1) / n - 1.  Sums over samples are made pair by pair in
+a fixed order, so that a pair's numbers do not depend on which pairs share its batch.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def axis_coordinates(size: int, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Tensor:
+    """Normalised coordinates of the samples along one axis, ``(size,)``."""
+    return (2 * torch.arange(size, dtype=torch.float64, device="cpu") + 1).div(size).sub(1).to(device=device, dtype=dtype)
+
+
+def mapped_grid(x: Tensor, shape: torch.Size | tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """phi(z) at every sample of a grid of ``shape``, ``(B, *shape, d)``; x is ``(B, d, d + 1)``."""
+    d = x.shape[1]
+    x = x.to(dtype)
+    grid = torch.empty(len(x), *shape, d, dtype=dtype, device=x.device)
+    for row in range(d):
+        total = x[:, row, d].view(-1, *(1,) * d)
+        for column in range(d):
+            total = total + x[:, row, column].view(-1, *(1,) * d) * _along(column, shape, x)
+        grid[..., row] = total
+    return grid
+
+
+def sample(images: Tensor, grid: Tensor) -> Tensor:
+    """Values of images ``(B, C, *S)`` at grid ``(B, *T, d)``, ``(B, C, *T)``."""
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def grid_derivative(images: Tensor, grid: Tensor, cotangent: Tensor) -> Tensor:
+    """cotangent ``(B, C, *T)`` times the derivative of ``sample`` with respect to the grid, ``(B, *T, d)``.
+
+    This differentiates the interpolant itself: central differences of the image would not be the gradient of the
+    criterion that is minimised, and line searches would stall.
+    """
+    backward = torch.ops.aten.grid_sampler_2d_backward if grid.shape[-1] == 2 else torch.ops.aten.grid_sampler_3d_backward
+    bilinear, zeros = 0, 0
+    _, derivative = backward(cotangent, images, grid, bilinear, zeros, False, [False, True])
+    return derivative
+
+
+def pull_back(derivative: Tensor) -> Tensor:
+    """Chain rule to the map: sum over z of derivative(z) (z, 1)^T, ``(B, *T, d)`` -> ``(B, d, d + 1)`` in float64."""
+    d = derivative.shape[-1]
+    shape = derivative.shape[1:-1]
+    columns = []
+    for column in range(d):
+        axis = d - column  # array axis of coordinate `column`, behind the batch axis
+        others = [k for k in range(1, d + 1) if k != axis]
+        profile = derivative.sum(others).double()  # (B, n, d)
+        z = axis_coordinates(shape[axis - 1], dtype=torch.float64, device=derivative.device)
+        columns.append((profile * z[:, None]).sum(1))
+        if column == d - 1:
+            columns.append(profile.sum(1))
+    return torch.stack(columns, -1)
+
+
+def _along(coordinate: int, shape: torch.Size | tuple[int, ...], like: Tensor) -> Tensor:
+    """The coordinate's values, shaped to broadcast over ``(B, *shape)``."""
+    d = len(shape)
+    axis = d - 1 - coordinate
+    view = [1] * (d + 1)
+    view[axis + 1] = shape[axis]
+    return axis_coordinates(shape[axis], dtype=like.dtype, device=like.device).view(view)

@@ -1,0 +1,1 @@
+"""Training of initializers on pairs made from images while training runs."""
