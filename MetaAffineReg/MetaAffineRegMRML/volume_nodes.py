@@ -63,7 +63,10 @@ def volume_geometry(node: slicer.vtkMRMLScalarVolumeNode, left_out: slicer.vtkMR
     node.GetIJKToRASMatrix(index_to_ras)
     ras_to_lps = np.diag([-1.0, -1.0, 1.0, 1.0])
     index_to_lps = ras_to_lps @ local_to_world_ras(node, left_out) @ slicer.util.arrayFromVTKMatrix(index_to_ras)
-    return ImageGeometry(node.GetImageData().GetDimensions(), index_to_lps)
+    try:
+        return ImageGeometry(node.GetImageData().GetDimensions(), index_to_lps)
+    except InputError as error:
+        raise InputError(f"{node.GetName()}: {error}") from error
 
 
 def image_from_volume_node(node: slicer.vtkMRMLScalarVolumeNode | None, left_out: slicer.vtkMRMLTransformNode | None = None) -> Image:

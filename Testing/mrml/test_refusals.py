@@ -62,8 +62,8 @@ BAD_VOLUMES = {
     ),
     "many channels": (lambda scene: filled(scene, "vtkMRMLDiffusionWeightedVolumeNode", (*SIZE, 3)), "^it has 3 values in each voxel"),
     "non-linear": (under_grid, "^it is under the non-linear transform linear; harden that transform or take the volume out of it.$"),
-    "one pixel": (lambda scene: filled(scene, "vtkMRMLScalarVolumeNode", (1, 1, 1)), "^The image has 1 x 1 x 1 samples;"),
-    "one line": (lambda scene: filled(scene, "vtkMRMLScalarVolumeNode", (1, 8, 1)), "^The image has 1 x 8 x 1 samples;"),
+    "one pixel": (lambda scene: filled(scene, "vtkMRMLScalarVolumeNode", (1, 1, 1)), "^it: The image has 1 x 1 x 1 samples;"),
+    "one line": (lambda scene: filled(scene, "vtkMRMLScalarVolumeNode", (1, 8, 1)), "^it: The image has 1 x 8 x 1 samples;"),
     "a slice beside a volume": (
         lambda scene: filled(scene, "vtkMRMLScalarVolumeNode", (1, 8, 8)),
         "dimensions.*give two slices or two volumes",
@@ -80,6 +80,13 @@ def test_bad_volume_is_refused(scene, good, case, role):
     with pytest.raises(InputError, match=sentence.format(role=role)) as caught:
         check_nodes(**nodes)
     assert "\n" not in str(caught.value) and str(caught.value).endswith((".", ")"))
+
+
+def test_flat_parent_is_refused(scene, good):
+    """A transform that squeezes the volume into a plane can't be undone."""
+    good[1].SetAndObserveTransformNodeID(transform_node(np.diag([1.0, 1, 0, 1]), scene).GetID())
+    with pytest.raises(InputError, match="^moving: The image has no usable geometry"):
+        check_nodes(*good)
 
 
 def test_good_volumes_are_not_refused(good):
