@@ -1,20 +1,33 @@
 """Images on disk: whatever SimpleITK reads, and DICOM folders."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from MetaAffineRegLib.errors import InputError
-from MetaAffineRegLib.geometry import ImageGeometry
+from MetaAffineRegLib.geometry import ImageGeometry, Matrix
 from MetaAffineRegLib.image import Image
+from numpy.typing import NDArray
 
 _MOST_SAMPLES = 1 << 30  # 4 GiB as float32
+_IMAGE_SUFFIXES = (".nrrd", ".nii", ".nii.gz", ".mha", ".mhd")
+_WHOLE_NUMBERS = (".png", ".jpg", ".jpeg", ".bmp")
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
-def read_image(path: str | Path) -> tuple[Image, tuple[str, ...]]:
-    """An image file or a folder with one DICOM series, and remarks on what was converted.
+@dataclass(frozen=True)
+class ImageFile:
+    """An image as it was read: remarks on what was converted, and how many dimensions the file has."""
+
+    image: Image
+    remarks: tuple[str, ...]
+    dimension: int
+
+
+def read_image(path: str | Path) -> ImageFile:
+    """An image file or a folder with one DICOM series.
 
     Raises InputError where it is missing, unreadable, four-dimensional, too large, has vectors that are no colours,
     or can't be registered (see ``Image.checked``).
@@ -36,30 +49,48 @@ def read_image(path: str | Path) -> tuple[Image, tuple[str, ...]]:
         array = array[..., :3].astype(np.float32) @ np.asarray(_LUMINANCE, np.float32)
         remarks = (f"{path.name}: colours converted to grey values",)
     geometry = ImageGeometry.from_lattice(volume.GetSize(), volume.GetSpacing(), volume.GetOrigin(), np.asarray(volume.GetDirection()))
-    return Image.checked(array.reshape(geometry.size[::-1]), geometry, path.name), remarks
+    return ImageFile(Image.checked(array.reshape(geometry.size[::-1]), geometry, path.name), remarks, volume.GetDimension())
 
 
-def write_image(path: Path, array: np.ndarray, geometry: ImageGeometry, two_dimensional: bool) -> None:
-    """Write samples (nk, nj, ni) as an image; raises InputError for a format that can't hold them.
+def resample(moving: Image, fixed: Image, fixed_to_moving_lps: Matrix) -> NDArray[np.float32]:
+    """The moving image on the fixed image's lattice, linear interpolation, zero outside, (nk, nj, ni)."""
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(fixed_to_moving_lps[:3, :3].ravel().tolist())
+    transform.SetTranslation(fixed_to_moving_lps[:3, 3].tolist())
+    image = sitk.Resample(_to_itk(moving), _to_itk(fixed), transform, sitk.sitkLinear, 0.0, sitk.sitkFloat32)
+    return sitk.GetArrayFromImage(image)
 
-    PNG, JPEG and their like hold whole numbers only: values are rounded and clipped to 0 .. 255.
+
+def write_image(path: Path, image: Image, dimension: int) -> None:
+    """Write an image of ``dimension`` 2 or 3; raises InputError for a format that can't hold it.
+
+    PNG, JPEG and BMP hold whole numbers only: values are rounded and clipped to 0 .. 255.
     """
-    if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".bmp"):
-        array = np.clip(np.rint(array), 0, 255).astype(np.uint8)
-        two_dimensional = True
-    image = sitk.GetImageFromArray(array[0] if two_dimensional else array)
-    if not two_dimensional:
-        image.SetSpacing(geometry.spacing.tolist())
-        image.SetDirection((geometry.index_to_lps[:3, :3] / geometry.spacing).ravel().tolist())
-        image.SetOrigin(geometry.index_to_lps[:3, 3].tolist())
-    else:
-        image.SetSpacing(geometry.spacing[:2].tolist())
-        image.SetDirection((geometry.index_to_lps[:2, :2] / geometry.spacing[:2]).ravel().tolist())
-        image.SetOrigin(geometry.index_to_lps[:2, 3].tolist())
+    volume = _to_itk(image)
+    if path.suffix.lower() in _WHOLE_NUMBERS:
+        volume = sitk.Cast(sitk.Clamp(sitk.Round(volume), sitk.sitkFloat32, 0, 255), sitk.sitkUInt8)
     try:
-        sitk.WriteImage(image, str(path), useCompression=True)
+        sitk.WriteImage(volume[:, :, 0] if dimension == 2 else volume, str(path), useCompression=True)
     except RuntimeError as error:
-        raise InputError(f"{path} can't be written ({_reason(error)}); choose a name that ends in .nrrd, .nii.gz or .mha.") from error
+        raise InputError(f"{path.name} can't be written ({_reason(error)}); choose a name that ends in .nrrd, .nii.gz or .mha.") from error
+
+
+def check_image_name(path: Path, dimension: int) -> None:
+    """Raise InputError where no image of ``dimension`` can be written under this name."""
+    name = path.name.lower()
+    flat = name.endswith(_WHOLE_NUMBERS)
+    if not (flat or name.endswith(_IMAGE_SUFFIXES)) or flat and dimension == 3:
+        kinds = ", ".join(_IMAGE_SUFFIXES if dimension == 3 else _IMAGE_SUFFIXES + _WHOLE_NUMBERS)
+        raise InputError(f"{path} is not a name for an image of {dimension} dimensions; end it in one of {kinds}.")
+
+
+def _to_itk(image: Image) -> sitk.Image:
+    volume = sitk.GetImageFromArray(image.array)
+    geometry = image.geometry
+    volume.SetSpacing(geometry.spacing.tolist())
+    volume.SetDirection((geometry.index_to_lps[:3, :3] / geometry.spacing).ravel().tolist())
+    volume.SetOrigin(geometry.index_to_lps[:3, 3].tolist())
+    return volume
 
 
 def _file_reader(path: Path) -> sitk.ImageFileReader:

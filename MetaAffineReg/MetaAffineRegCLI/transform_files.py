@@ -1,6 +1,5 @@
 """Linear transforms on disk: ITK affine, fixed point -> moving point, LPS mm, three-dimensional."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -8,20 +7,15 @@ import SimpleITK as sitk
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.geometry import Matrix
 
-SUFFIXES = (".tfm", ".txt", ".h5", ".mat")
+SUFFIXES = (".tfm", ".txt", ".h5")
 
 
 def write_transform(path: Path, fixed_to_moving_lps: Matrix) -> None:
-    """Write a 4 x 4 map beside ``path``, then rename it."""
+    """Write a 4 x 4 map."""
     transform = sitk.AffineTransform(3)
     transform.SetMatrix(fixed_to_moving_lps[:3, :3].ravel().tolist())
     transform.SetTranslation(fixed_to_moving_lps[:3, 3].tolist())
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        sitk.WriteTransform(transform, str(beside))
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    sitk.WriteTransform(transform, str(path))
 
 
 def read_transform(path: Path) -> Matrix:

@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -110,6 +111,11 @@ def register(
             results.update(zip(part, found, strict=True))
     progress("done", 1.0)
     return [results[row] for row in range(len(pairs))]
+
+
+def check_pair(fixed: Image, moving: Image, settings: Settings) -> None:
+    """Raise the InputError that ``register`` would raise for this pair."""
+    _model(settings, pair_frame(fixed.geometry, moving.geometry).dimension)
 
 
 class _Batch:
@@ -210,6 +216,7 @@ class _Batch:
         )
 
 
+@lru_cache(maxsize=8)
 def _model(settings: Settings, dimension: int) -> Model | None:
     """The model to use for pairs of a dimension, None for the method without one."""
     if settings.method == "plain":

@@ -96,7 +96,7 @@ def train(arguments: argparse.Namespace) -> int:
     files, held_out = hold_out(task_files(arguments.data, arguments.task), arguments.seed)
     try:
         config = InitializerConfig(
-            read_image(files[0])[0].geometry.dimension, tuple(arguments.levels), arguments.lstm_steps, gradient_input=arguments.gradient_input
+            read_image(files[0]).image.geometry.dimension, tuple(arguments.levels), arguments.lstm_steps, gradient_input=arguments.gradient_input
         )
     except ValueError as error:
         raise InputError(f"These settings make no network: {error}.") from error
@@ -107,7 +107,7 @@ def train(arguments: argparse.Namespace) -> int:
     deformations = DeformationDistribution(arguments.rotation, arguments.translation, arguments.stretch)
 
     def maker(paths: list[Path]) -> PairMaker:
-        return PairMaker(source_stack([read_image(path)[0] for path in paths], work_size, device=device), config.levels, deformations, arguments.noise)
+        return PairMaker(source_stack([read_image(path).image for path in paths], work_size, device=device), config.levels, deformations, arguments.noise)
 
     training = TrainingConfig(arguments.steps, arguments.batch, arguments.learning_rate, arguments.loss, arguments.schedule, arguments.seed)
     trainer = Trainer(config, training, maker(files), maker(held_out), device)

@@ -1,0 +1,47 @@
+"""The options that ``register`` and ``batch`` share."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from MetaAffineRegLib.errors import InputError
+
+if TYPE_CHECKING:
+    from MetaAffineRegLib.registration import Settings
+
+
+def add_registration_options(parser: argparse.ArgumentParser) -> None:
+    """Model, method, freedom, start, device."""
+    parser.add_argument("--model", help="name of a shipped model or a checkpoint file (default: the one for the images' dimension)")
+    parser.add_argument(
+        "--method",
+        choices=["comb", "learn", "plain"],
+        default="comb",
+        help="learned start and L-BFGS, learned start alone, or L-BFGS alone (default: comb)",
+    )
+    parser.add_argument("--freedom", choices=["affine", "similarity", "rigid"], default="affine", help="what the transform may do (default: affine)")
+    parser.add_argument("--initial", type=Path, help="transform to set out from, fixed point -> moving point (default: centres on each other)")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute (default: the GPU where there is one)")
+    parser.add_argument(
+        "--outside",
+        choices=["overlap", "zero"],
+        default="overlap",
+        help="what the finest levels make of samples that one image lacks: leave them out, or take them for zero as the paper does (default: overlap)",
+    )
+
+
+def settings_of(arguments: argparse.Namespace) -> "Settings":
+    """The library's settings of the parsed options."""
+    from MetaAffineRegLib.registration import Settings
+
+    return Settings(
+        method=arguments.method, freedom=arguments.freedom, model=arguments.model, device=arguments.device, outside=arguments.outside
+    )
+
+
+def check_folder(path: Path, option: str) -> None:
+    """Raise InputError where the folder that a file is to be written to does not exist."""
+    if not path.parent.is_dir():
+        raise InputError(f"The folder of {option} {path} does not exist; create it or choose another.")
+    if path.is_dir():
+        raise InputError(f"{option} {path} is a folder; give the name of a file.")

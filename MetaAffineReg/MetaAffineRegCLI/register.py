@@ -1,0 +1,118 @@
+"""``register``: one pair of image files, one transform file."""
+
+import argparse
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from MetaAffineRegLib.errors import InputError
+
+from .console import run_command
+from .options import add_registration_options, check_folder, settings_of
+
+if TYPE_CHECKING:
+    from MetaAffineRegLib.geometry import Matrix
+    from MetaAffineRegLib.registration import Result
+
+    from .image_files import ImageFile
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of ``register``."""
+    p = argparse.ArgumentParser(
+        prog="run.py register",
+        description="Align the moving image with the fixed image. Writes an ITK affine transform, fixed point -> moving point, LPS mm.",
+    )
+    p.add_argument("fixed", type=Path, help="image file or DICOM folder")
+    p.add_argument("moving", type=Path, help="image file or DICOM folder")
+    p.add_argument("--output", type=Path, required=True, help="transform to write (.tfm)")
+    add_registration_options(p)
+    p.add_argument("--warped", type=Path, help="write the moving image resampled onto the fixed image")
+    p.add_argument("--report", type=Path, help="write the figures as JSON")
+    p.add_argument("--picture", type=Path, help="write a picture (PNG): before, after, checkerboard, difference")
+    return p
+
+
+def register_files(arguments: argparse.Namespace) -> int:
+    """Run the registration that the options describe."""
+    _check_names(arguments)
+    from MetaAffineRegLib.geometry import pair_frame
+    from MetaAffineRegLib.registration import register
+
+    from .image_files import check_image_name, read_image
+    from .transform_files import read_transform
+
+    fixed, moving = read_image(arguments.fixed), read_image(arguments.moving)
+    if arguments.warped:
+        check_image_name(arguments.warped, fixed.dimension)
+    for remark in (*fixed.remarks, *moving.remarks):
+        print(f"note: {remark}", file=sys.stderr)
+    initial = read_transform(arguments.initial) if arguments.initial else None
+    (result,) = register([(fixed.image, moving.image)], settings_of(arguments), [initial])
+    frame = pair_frame(fixed.image.geometry, moving.image.geometry, initial)
+    _write(arguments, fixed, moving, result, frame.to_lps(frame.start))
+    print(_summary(result, fixed))
+    for note in result.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return 0
+
+
+def _check_names(arguments: argparse.Namespace) -> None:
+    """Refuse names that can't be written before anything is computed."""
+    outputs = {f"--{name}": getattr(arguments, name) for name in ("output", "warped", "report", "picture") if getattr(arguments, name)}
+    for option, path in outputs.items():
+        check_folder(path, option)
+    if len({path.resolve() for path in outputs.values()}) < len(outputs):
+        raise InputError("Two outputs have the same name; give each a name of its own.")
+    if arguments.output.suffix not in (".tfm", ".txt", ".h5"):
+        raise InputError(f"--output {arguments.output} is not a name for a transform; end it in .tfm.")
+    if arguments.picture and arguments.picture.suffix.lower() != ".png":
+        raise InputError(f"--picture {arguments.picture} is not a name for a picture; end it in .png.")
+
+
+def _write(arguments: argparse.Namespace, fixed: "ImageFile", moving: "ImageFile", result: "Result", start: "Matrix") -> None:
+    """All outputs, or none."""
+    from MetaAffineRegLib.files import written_together
+    from MetaAffineRegLib.image import Image
+
+    from .image_files import resample, write_image
+    from .report import document
+    from .transform_files import write_transform
+
+    names = [arguments.output, *(path for path in (arguments.warped, arguments.report, arguments.picture) if path)]
+    with ExitStack() as stack:
+        parts = dict(zip(names, stack.enter_context(written_together(*names)), strict=True))
+        write_transform(parts[arguments.output], result.fixed_to_moving_lps)
+        if arguments.report:
+            remarks = (*fixed.remarks, *moving.remarks)
+            parts[arguments.report].write_text(json.dumps(document(result, fixed.image.geometry, remarks), indent=2) + "\n")
+        if arguments.warped or arguments.picture:
+            after = resample(moving.image, fixed.image, result.fixed_to_moving_lps)
+        if arguments.warped:
+            write_image(parts[arguments.warped], Image(after, fixed.image.geometry, "warped"), fixed.dimension)
+        if arguments.picture:
+            from .picture import draw
+
+            draw(parts[arguments.picture], fixed.image, resample(moving.image, fixed.image, start), after, _summary(result, fixed))
+
+
+def _summary(result: "Result", fixed: "ImageFile") -> str:
+    from .report import figures
+
+    values = figures(result, fixed.image.geometry)
+    return (
+        f"mean squares {values['criterion_before']:.5f} -> {values['criterion_after']:.5f}, rotation {values['rotation_degrees']:.2f} degrees, "
+        f"shift {values['shift_mm']:.2f} mm, scale {values['scale_min']:.3f} .. {values['scale_max']:.3f}; "
+        f"{values['method']}, {values['device']}, {values['seconds']:.2f} s"
+    )
+
+
+def main(words: list[str] | None = None) -> int:
+    """Entry point."""
+    return run_command(parser(), register_files, words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,19 @@
+"""Files that are there whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def written_together(*paths: Path) -> Iterator[list[Path]]:
+    """Names beside ``paths`` to write to; renamed to ``paths`` when the block ends well, removed when it does not."""
+    beside = [path.with_name(f".{os.getpid()}.part.{path.name}") for path in paths]
+    try:
+        yield beside
+        for part, path in zip(beside, paths, strict=True):
+            os.replace(part, path)
+    finally:
+        for part in beside:
+            part.unlink(missing_ok=True)
