@@ -1,0 +1,96 @@
+"""The one entry: makes ``.venv`` on first use from the pinned lock files, then passes the words on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "installed-locks"
+LOCKS = {ROOT / "requirements.lock": [], ROOT / "requirements-nodeps.lock": ["--no-deps"]}
+IMPORT_ROOTS = (ROOT / "MetaAffineReg", ROOT / "MetaAffineRegTraining")
+RINGS = ("core", "house", "mrml", "panel")
+COMMANDS = {
+    "demo": [str(ROOT / "Testing" / "Demo" / "demo.py")],
+    "test": ["-m", "pytest"],
+    "register": ["-m", "MetaAffineRegCLI.register"],
+    "batch": ["-m", "MetaAffineRegCLI.batch"],
+    "train": ["-m", "MetaAffineRegTrainingCLI.train"],
+    "benchmark": [str(ROOT / "Testing" / "Benchmarks" / "benchmark.py")],
+}
+USAGE = """usage: python3 run.py WORD [words ...]
+
+demo       register a real head image against a known truth, Slicer not needed
+test       run the tests; name rings to run only these: core, house, mrml, panel
+register   register one image file to another
+batch      register the pairs of a table
+train      train an initializer
+benchmark  measure quality and speed
+
+python3 run.py WORD --help tells more about demo, register, batch, train and benchmark."""
+
+
+def main(words: list[str]) -> int:
+    """Exit code: that of the command; 2 for a word or a Python that can't be used, 1 where the set-up failed."""
+    if sys.version_info < (3, 11):
+        print("MetaAffineReg needs Python 3.11 or newer; this is " + sys.version.split()[0] + ".", file=sys.stderr)
+        return 2
+    if not words or words[0] not in COMMANDS:
+        wanted = words[:1] in (["-h"], ["--help"])
+        print(USAGE, file=sys.stdout if wanted else sys.stderr)
+        return 0 if wanted else 2
+    try:
+        set_up()
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"The environment in .venv could not be made ({error}); start again to repair it.", file=sys.stderr)
+        return 1
+    given = words[1:]
+    if words[0] == "test":
+        os.chdir(ROOT)
+        given = test_words(given)
+    return pass_on([str(PYTHON), *COMMANDS[words[0]], *given])
+
+
+def set_up() -> None:
+    """Make ``.venv`` unless it holds what the lock files say; raises OSError or CalledProcessError.
+
+    The stamp is written last: a set-up that was interrupted has none and is done again from nothing.
+    """
+    wanted = hashlib.sha256(b"\0".join(lock.read_bytes() for lock in LOCKS)).hexdigest()
+    if PYTHON.exists() and STAMP.is_file() and STAMP.read_text() == wanted:
+        return
+    print("Setting up .venv; the first time this takes some minutes.", file=sys.stderr)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True, stdout=sys.stderr)
+    install = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    for lock, options in LOCKS.items():
+        subprocess.run([*install, *options, "--requirement", str(lock)], check=True, stdout=sys.stderr)
+    STAMP.write_text(wanted)
+
+
+def test_words(words: list[str]) -> list[str]:
+    """Names of rings as their folders; all rings where none is named."""
+    rings = [word for word in words if word in RINGS]
+    others = [word for word in words if word not in RINGS]
+    return [*others, *(f"Testing/{ring}" for ring in rings)]
+
+
+def pass_on(command: list[str]) -> int:
+    """Run a command in this process's place, so that signals and exit codes are its own."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, IMPORT_ROOTS))}
+    if os.name == "posix":
+        os.execve(command[0], command, environment)
+    process = subprocess.Popen(command, env=environment)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # the command got it too and says what becomes of it
+            continue
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
