@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--learning-rate", type=float, default=0.005)
     p.add_argument("--loss", choices=["mse", "rms"], default="rms", help="equation (8), or its root")
     p.add_argument("--schedule", choices=["successive", "joint"], default="successive", help="LSTM steps one after the other, or all at once")
+    p.add_argument("--emphasis", type=float, default=0.0, help="weight of the loss after LSTM step k is k ** EMPHASIS: 0 weighs all alike")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     p.add_argument("--save-every", type=int, default=250, help="Adam steps between two states to resume from")
@@ -109,7 +110,9 @@ def train(arguments: argparse.Namespace) -> int:
     def maker(paths: list[Path]) -> PairMaker:
         return PairMaker(source_stack([read_image(path).image for path in paths], work_size, device=device), config.levels, deformations, arguments.noise)
 
-    training = TrainingConfig(arguments.steps, arguments.batch, arguments.learning_rate, arguments.loss, arguments.schedule, arguments.seed)
+    training = TrainingConfig(
+        **{name: getattr(arguments, name) for name in ("steps", "batch", "learning_rate", "loss", "schedule", "emphasis", "seed")}
+    )
     trainer = Trainer(config, training, maker(files), maker(held_out), device)
     if arguments.resume:
         trainer.resume(state)

@@ -27,7 +27,7 @@ class TrainingConfig:
     """How a network is trained.
 
     steps: Adam steps; batch: pairs a step; learning_rate: at the start, it falls along a cosine; loss: equation (8)
-    ("mse") or its root ("rms"); schedule: "successive" lets the number of LSTM steps grow from one to all over the
+    ("mse") or its root ("rms"), taken after every LSTM step with the weight k ** emphasis; schedule: "successive" lets the number of LSTM steps grow from one to all over the
     first half, as the paper trained its layers one after the other, "joint" trains all of them from the start.
     """
 
@@ -36,6 +36,7 @@ class TrainingConfig:
     learning_rate: float = 0.005
     loss: Literal["mse", "rms"] = "rms"
     schedule: Literal["successive", "joint"] = "successive"
+    emphasis: float = 0.0
     seed: int = 0
 
     def active_iterates(self, step: int, iterates: int) -> int:
@@ -79,7 +80,9 @@ class Trainer:
         pairs = self._pairs.make(self.config.batch, self.config.seed, self.step)
         count = self.config.active_iterates(self.step, len(self.network.cells))
         iterates = self.network(pairs.objectives, self._start(pairs.truth), count)
-        loss = torch.stack([_LOSSES[self.config.loss](x, pairs.truth).mean() for x in iterates]).mean()
+        losses = torch.stack([_LOSSES[self.config.loss](x, pairs.truth).mean() for x in iterates])
+        weights = torch.arange(1, count + 1, dtype=losses.dtype, device=losses.device) ** self.config.emphasis
+        loss = (weights * losses).sum() / weights.sum()
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
