@@ -36,7 +36,7 @@ python3 run.py WORD --help tells more about demo, register, batch, train and ben
 
 
 def main(words: list[str]) -> int:
-    """Exit code: that of the command; 2 for a word or a Python that can't be used, 1 where the set-up failed."""
+    """Exit code: that of the command; 2 for a word or a Python that can't be used, 1 or 130 where the set-up failed or was stopped."""
     if sys.version_info < (3, 11):
         print("MetaAffineReg needs Python 3.11 or newer; this is " + sys.version.split()[0] + ".", file=sys.stderr)
         return 2
@@ -49,6 +49,9 @@ def main(words: list[str]) -> int:
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"The environment in .venv could not be made ({error}); start again to repair it.", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted; the next start begins the set-up anew.", file=sys.stderr)
+        return 130
     given = words[1:]
     if words[0] == "test":
         os.chdir(ROOT)
