@@ -1,6 +1,5 @@
 """Checkpoints of initializers: configuration, weights and model card in one file, loaded as data and never as code."""
 
-import pickle
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from .initializer import Initializer, InitializerConfig
 FORMAT = "MetaAffineReg initializer"
 VERSION = 1
 MODELS = Path(__file__).resolve().parent.parent / "Resources" / "Models"
-_LARGEST_FILE = 64 << 20  # bytes; a shipped model has some hundred thousand
+_LARGEST_FILE = 64 << 20  # bytes once unpacked; a shipped model has some hundred thousand
 
 
 @dataclass(frozen=True)
@@ -59,16 +58,25 @@ def load(model: str | Path) -> Model:
 
 def read(path: Path) -> dict[str, Any]:
     """The checked content of a checkpoint file; raises InputError as ``load`` does."""
-    if path.stat().st_size > _LARGEST_FILE or not zipfile.is_zipfile(path):
-        raise InputError(f"{path} is not a model checkpoint; choose a .pt file that MetaAffineReg wrote.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise InputError(f"{path} is not a model checkpoint; choose a .pt file that MetaAffineReg wrote.") from error
+    if size > _LARGEST_FILE:
+        raise InputError(f"{path} is too large for a model checkpoint; choose a .pt file that MetaAffineReg wrote.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError, AttributeError, TypeError) as error:
-        raise InputError(f"{path} can't be loaded as a model checkpoint: it is damaged or holds code, which is never run; choose another file.") from error
+    except Exception as error:  # a damaged pickle fails in every way there is
+        raise InputError(
+            f"{path} can't be loaded as a model checkpoint: it is damaged or holds code, which is never run; choose another file."
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path} is not a model checkpoint of MetaAffineReg; choose a .pt file that MetaAffineReg wrote.")
     if content.get("version") != VERSION:
-        raise InputError(f"{path} has format version {content.get('version')}, this program reads version {VERSION}; use a model of this release.")
+        raise InputError(
+            f"{path} has format version {content.get('version')}, this program reads version {VERSION}; use a model of this release."
+        )
     if not isinstance(content.get("card"), dict):
         raise InputError(f"{path} has no model card; choose a .pt file that MetaAffineReg wrote.")
     return content
@@ -76,7 +84,10 @@ def read(path: Path) -> dict[str, Any]:
 
 def _network(path: Path, content: dict[str, Any]) -> Initializer:
     try:
-        network = Initializer(InitializerConfig(**content["config"]))
+        config = InitializerConfig(**content["config"])
+        if sum(tensor.numel() for tensor in content["weights"].values()) != config.weights:  # before memory is taken
+            raise ValueError("more or fewer weights than the configuration's")
+        network = Initializer(config)
         network.load_state_dict(content["weights"])
     except (ValueError, TypeError, KeyError, RuntimeError, AttributeError) as error:
         raise InputError(f"{path} holds weights that do not fit its configuration; the file is damaged, choose another model.") from error

@@ -46,6 +46,17 @@ class InitializerConfig:
         """Entries of [A | b]."""
         return self.dimension * (self.dimension + 1)
 
+    @property
+    def inputs(self) -> int:
+        """Numbers that a step sees."""
+        return self.parameters + (self.gradient_input == "direction")
+
+    @property
+    def weights(self) -> int:
+        """How many weights the network has: L_in, L_out and the cells, each layer with its biases."""
+        n, width = self.parameters, self.expansion * self.parameters
+        return (self.inputs + 1) * width + (width + 1) * n + self.steps * len(self.levels) * 8 * width * (width + 1)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a checkpoint."""
         return asdict(self)
@@ -59,8 +70,7 @@ class Initializer(nn.Module):
         self.config = config
         n = config.parameters
         width = config.expansion * n
-        inputs = n if config.gradient_input == "raw" else n + 1
-        self.L_in = nn.Linear(inputs, width, dtype=torch.float64)
+        self.L_in = nn.Linear(config.inputs, width, dtype=torch.float64)
         self.cells = nn.ModuleList(nn.LSTMCell(width, width, dtype=torch.float64) for _ in range(config.steps * len(config.levels)))
         self.L_out = nn.Linear(width, n, dtype=torch.float64)
         # Near the identity mapping: a fresh network hardly moves its start.
@@ -79,8 +89,8 @@ class Initializer(nn.Module):
         for index, cell in enumerate(self.cells[:count]):
             objective = objectives[self.config.levels[index // self.config.steps]]
             _, gradient = objective.value_and_gradient(x.detach())
-            state = cell(self.L_in(self._features(gradient)), state)   # (4)
-            x = x + self.L_out(state[0]).view_as(x)                    # (5), (6)
+            state = cell(self.L_in(self._features(gradient)), state)  # (4)
+            x = x + self.L_out(state[0]).view_as(x)  # (5), (6)
             iterates.append(x)
         return iterates
 
