@@ -92,6 +92,7 @@ def volume_node(scene: slicer.vtkMRMLScene, name: str, image: sitk.Image) -> sli
 
 def save(node: slicer.vtkMRMLStorableNode, path: Path) -> None:
     """Write a node by its own storage; raises InputError where that fails."""
+    path.unlink(missing_ok=True)  # the storage would report in many words that it replaces a file
     node.AddDefaultStorageNode()
     node.GetStorageNode().SetFileName(str(path))
     if not node.GetStorageNode().WriteData(node):
