@@ -56,7 +56,7 @@ def register_table(arguments: argparse.Namespace) -> int:
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size {arguments.batch_size} is not a number of pairs; give 1 or more.")
     if not folder.is_dir() and (folder.exists() or not folder.parent.is_dir()):
-        raise InputError(f"--output-dir {folder} can't be used: it is a file, or the folder that would hold it does not exist; create it or choose another.")
+        raise InputError(f"--output-dir {folder} can't be used: it is a file, or its parent folder does not exist; choose another.")
     from MetaAffineRegLib.checkpoint import load
     from MetaAffineRegLib.devices import choose_device
 
@@ -97,7 +97,9 @@ def read_table(path: Path) -> list[Row]:
         raise InputError(f"{path} can't be read as a CSV file; save it as plain text, UTF-8.") from error
     missing = [name for name in _COLUMNS if name not in names]
     if missing:
-        raise InputError(f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; the first line must name id, fixed, moving.")
+        raise InputError(
+            f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; the first line must name id, fixed, moving."
+        )
     if not lines:
         raise InputError(f"{path} has no rows; add one for each pair.")
     seen: set[str] = set()
@@ -109,7 +111,9 @@ def read_table(path: Path) -> list[Row]:
     return [Row(line["id"], path.parent / (line["fixed"] or ""), path.parent / (line["moving"] or "")) for line in lines]
 
 
-def _registered(rows: list[Row], settings: "Settings", initial: "Matrix | None", folder: Path, batch_size: int) -> Iterator[list[dict[str, Any]]]:
+def _registered(
+    rows: list[Row], settings: "Settings", initial: "Matrix | None", folder: Path, batch_size: int
+) -> Iterator[list[dict[str, Any]]]:
     """Lines of the report, batch by batch, once their transforms are written."""
     from MetaAffineRegLib.files import written_together
     from MetaAffineRegLib.registration import register
@@ -126,7 +130,9 @@ def _registered(rows: list[Row], settings: "Settings", initial: "Matrix | None",
         yield lines
 
 
-def _read(rows: list[Row], settings: "Settings", batch_size: int) -> Iterator[tuple[list[tuple[Row, "Image", "Image"]], list[dict[str, Any]]]]:
+def _read(
+    rows: list[Row], settings: "Settings", batch_size: int
+) -> Iterator[tuple[list[tuple[Row, "Image", "Image"]], list[dict[str, Any]]]]:
     """Batches of rows with their images, and report lines for rows that can't be used."""
     from MetaAffineRegLib.registration import check_pair
 

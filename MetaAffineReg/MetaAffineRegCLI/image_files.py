@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
+
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.geometry import ImageGeometry, Matrix
 from MetaAffineRegLib.image import Image
-from numpy.typing import NDArray
 
 _MOST_SAMPLES = 1 << 30  # 4 GiB as float32
 _IMAGE_SUFFIXES = (".nrrd", ".nii", ".nii.gz", ".mha", ".mhd")
@@ -79,7 +80,7 @@ def check_image_name(path: Path, dimension: int) -> None:
     """Raise InputError where no image of ``dimension`` can be written under this name."""
     name = path.name.lower()
     flat = name.endswith(_WHOLE_NUMBERS)
-    if not (flat or name.endswith(_IMAGE_SUFFIXES)) or flat and dimension == 3:
+    if not (flat or name.endswith(_IMAGE_SUFFIXES)) or (flat and dimension == 3):
         kinds = ", ".join(_IMAGE_SUFFIXES if dimension == 3 else _IMAGE_SUFFIXES + _WHOLE_NUMBERS)
         raise InputError(f"{path} is not a name for an image of {dimension} dimensions; end it in one of {kinds}.")
 
@@ -99,10 +100,14 @@ def _file_reader(path: Path) -> sitk.ImageFileReader:
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise InputError(f"{path} can't be read as an image ({_reason(error)}); give PNG, JPEG, NRRD, NIfTI, MHA or a DICOM folder.") from error
+        raise InputError(
+            f"{path} can't be read as an image ({_reason(error)}); give PNG, JPEG, NRRD, NIfTI, MHA or a DICOM folder."
+        ) from error
     size = reader.GetSize()
-    if len(size) > 3 and max(size[3:]) > 1 or len(size) < 2:
-        raise InputError(f"{path} has {len(size)} dimensions ({' x '.join(map(str, size))}); save one time point as a 3D image and register that.")
+    if (len(size) > 3 and max(size[3:]) > 1) or len(size) < 2:
+        raise InputError(
+            f"{path} has {len(size)} dimensions ({' x '.join(map(str, size))}); save one time point as a 3D image and register that."
+        )
     if math.prod(size) * reader.GetNumberOfComponents() > _MOST_SAMPLES:
         raise InputError(f"{path} claims {' x '.join(map(str, size))} samples, more than fit into memory; resample or crop it first.")
     if len(size) > 3:

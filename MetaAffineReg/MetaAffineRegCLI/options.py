@@ -19,14 +19,20 @@ def add_registration_options(parser: argparse.ArgumentParser) -> None:
         default="comb",
         help="learned start and L-BFGS, learned start alone, or L-BFGS alone (default: comb)",
     )
-    parser.add_argument("--freedom", choices=["affine", "similarity", "rigid"], default="affine", help="what the transform may do (default: affine)")
-    parser.add_argument("--initial", type=Path, help="transform to set out from, fixed point -> moving point (default: centres on each other)")
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute (default: the GPU where there is one)")
+    parser.add_argument(
+        "--freedom", choices=["affine", "similarity", "rigid"], default="affine", help="what the transform may do (default: affine)"
+    )
+    parser.add_argument(
+        "--initial", type=Path, help="transform to set out from, fixed point -> moving point (default: centres on each other)"
+    )
+    parser.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute (default: the GPU where there is one)"
+    )
     parser.add_argument(
         "--outside",
         choices=["overlap", "zero"],
         default="overlap",
-        help="what the finest levels make of samples that one image lacks: leave them out, or take them for zero as the paper does (default: overlap)",
+        help="what the finest levels do where one image is missing: leave it out, or take it for zero as the paper does (default: overlap)",
     )
 
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from MetaAffineRegLib.image import Image
 from numpy.typing import NDArray
 
+from MetaAffineRegLib.image import Image
+
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 - the backend is chosen first
+from matplotlib import pyplot as plt
 
 _FIELDS = 8  # of the checkerboard along an axis
 _TITLES = ("fixed", "moving, before", "moving, after", "checkerboard", "difference, after")

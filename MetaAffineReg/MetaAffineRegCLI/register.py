@@ -103,7 +103,8 @@ def _summary(result: "Result", fixed: "ImageFile") -> str:
 
     values = figures(result, fixed.image.geometry)
     return (
-        f"mean squares {values['criterion_before']:.5f} -> {values['criterion_after']:.5f}, rotation {values['rotation_degrees']:.2f} degrees, "
+        f"mean squares {values['criterion_before']:.5f} -> {values['criterion_after']:.5f}, "
+        f"rotation {values['rotation_degrees']:.2f} degrees, "
         f"shift {values['shift_mm']:.2f} mm, scale {values['scale_min']:.3f} .. {values['scale_max']:.3f}; "
         f"{values['method']}, {values['device']}, {values['seconds']:.2f} s"
     )

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+
 from MetaAffineRegLib.geometry import ImageGeometry, Matrix
 from MetaAffineRegLib.registration import Result
 

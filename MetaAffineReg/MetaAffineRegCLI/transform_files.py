@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.geometry import Matrix
 

@@ -32,7 +32,7 @@ def available_models() -> dict[str, Path]:
 
 
 def save(path: Path, network: Initializer, card: dict[str, Any], **extra: Any) -> None:
-    """Write a checkpoint; weights in half precision, which moves no registration by a hundredth of a pixel.  ``extra`` is kept as it is (training state)."""
+    """Write a checkpoint; weights in half precision.  ``extra`` is kept as it is (training state)."""
     weights = {name: tensor.detach().to("cpu", torch.float16) for name, tensor in network.state_dict().items()}
     content = {"format": FORMAT, "version": VERSION, "config": network.config.to_dict(), "weights": weights, "card": card, **extra}
     with written_together(path) as (part,):

@@ -45,7 +45,9 @@ class ImageGeometry:
             raise InputError(f"The image has {' x '.join(map(str, self.size))} samples; registration needs at least two along two axes.")
 
     @classmethod
-    def from_lattice(cls, size: tuple[int, ...], spacing: tuple[float, ...], origin: tuple[float, ...], direction: Matrix) -> "ImageGeometry":
+    def from_lattice(
+        cls, size: tuple[int, ...], spacing: tuple[float, ...], origin: tuple[float, ...], direction: Matrix
+    ) -> "ImageGeometry":
         """From ITK's description of an image, of two or three dimensions, LPS mm; a 2D image lies in z = 0."""
         d = len(size)
         matrix = np.eye(4)

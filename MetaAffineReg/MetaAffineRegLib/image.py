@@ -30,5 +30,7 @@ class Image:
         if not np.isfinite(values).all():
             raise InputError(f"{name} holds samples that are not a number or infinite; replace them (for example by 0) first.")
         if float(values.min()) == float(values.max()):
-            raise InputError(f"{name} is constant (every sample is {float(values.flat[0]):g}); there is nothing to register, choose another image.")
+            raise InputError(
+                f"{name} is constant (every sample is {float(values.flat[0]):g}); there is nothing to register, choose another image."
+            )
         return cls(values, geometry, name)

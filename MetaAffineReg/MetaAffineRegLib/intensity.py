@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SAMPLES = 200_000  # enough for a percentile
-_SAME_SCALE = 2.5   # spreads that differ by less than this factor are taken for one scale
+_SAME_SCALE = 2.5  # spreads that differ by less than this factor are taken for one scale
 
 
 def intensity_windows(fixed: NDArray[np.float32], moving: NDArray[np.float32]) -> tuple[tuple[float, float], tuple[float, float]]:

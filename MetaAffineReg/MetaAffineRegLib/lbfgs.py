@@ -12,10 +12,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-_ARMIJO = 1e-4          # sufficient decrease, Nocedal & Wright 3.1
-_LONGEST_STEP = 2.0     # units; what a step beyond it would promise, the quadratic model can't know
-_MAX_HALVINGS = 20      # a line search that fails so often ends its problem
-_CURVATURE = 1e-10      # pairs (s, y) with s'y below this share of |s||y| are not remembered
+_ARMIJO = 1e-4  # sufficient decrease, Nocedal & Wright 3.1
+_LONGEST_STEP = 2.0  # units; what a step beyond it would promise, the quadratic model can't know
+_MAX_HALVINGS = 20  # a line search that fails so often ends its problem
+_CURVATURE = 1e-10  # pairs (s, y) with s'y below this share of |s||y| are not remembered
 
 
 class Function(Protocol):
@@ -45,9 +45,9 @@ class _Run:
         self.unit = p.new_full((batch,), unit)
         self.rows = torch.arange(batch, device=p.device)
         self.p, self.value, self.gradient = p, value, gradient
-        self.steps = p.new_zeros(batch, memory, n)       # s_k, newest last
-        self.changes = p.new_zeros(batch, memory, n)     # y_k
-        self.inverse = p.new_zeros(batch, memory)        # 1 / s'y, zero where nothing is remembered
+        self.steps = p.new_zeros(batch, memory, n)  # s_k, newest last
+        self.changes = p.new_zeros(batch, memory, n)  # y_k
+        self.inverse = p.new_zeros(batch, memory)  # 1 / s'y, zero where nothing is remembered
         self.direction = self.steepest_descent()
         self.length = p.new_ones(batch)
         self.iterations = torch.zeros(batch, dtype=torch.long, device=p.device)
@@ -100,8 +100,9 @@ def minimize(
 ) -> Minimum:
     """Minimise a batch of functions from p ``(B, n)`` by at most ``iterations`` quasi-Newton steps each.
 
-    ``unit`` is the length of a first step: the scale on which the functions change.  A problem is done when an accepted step moves no parameter by ``tolerance``, when its gradient vanishes or when its
-    line search fails.  ``check`` is called before each round and may raise to end the work.
+    ``unit`` is the length of a first step: the scale on which the functions change.  A problem is done when an accepted
+    step moves no parameter by ``tolerance``, when its gradient vanishes or when its line search fails.  ``check`` is
+    called before each round and may raise to end the work.
     """
     value, gradient = function.value_and_gradient(p)
     run = _Run(p, value, gradient, memory, unit)

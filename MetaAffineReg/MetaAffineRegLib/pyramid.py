@@ -13,19 +13,26 @@ from .sampling import axis_coordinates, sample
 
 
 def resample(
-    image: Image, frame: Matrix, size: int, window: tuple[float, float], *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+    image: Image,
+    frame: Matrix,
+    size: int,
+    window: tuple[float, float],
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
 ) -> Tensor:
     """The image on a grid of ``size`` samples an axis over [-1, 1]^d of ``frame`` (4 x 4, normalised -> LPS mm), ``(2, *S)``.
 
-    Channel 0 holds values, channel 1 the coverage, one inside the image and zero outside.  Values are (v - background) / spread of ``window``, zero beyond the image.  Where the grid is coarser than the
-    image, a Gaussian keeps what the grid can't hold from folding back.
+    Channel 0 holds values, channel 1 the coverage, one inside the image and zero outside.  Values are
+    (v - background) / spread of ``window``, zero beyond the image.  Where the grid is coarser than the image, a Gaussian
+    keeps what the grid can't hold from folding back.
     """
     axes = image.geometry.axes
     d = len(axes)
     background, spread = window
     shape = [image.geometry.size[axis] for axis in reversed(axes)]
     values = torch.tensor(image.array.reshape(shape)).to(device=device, dtype=dtype).sub(background).div(spread)[None, None]
-    step = 2 * np.linalg.norm(frame[:3, 0]) / size
+    step = 2 * float(np.linalg.norm(frame[:3, 0])) / size
     for position, axis in enumerate(axes):
         values = _smooth(values, values.ndim - 1 - position, step / float(image.geometry.spacing[axis]))
     # normalised z -> index -> coordinates of grid_sample over the image's own lattice

@@ -83,7 +83,7 @@ class Result:
 
 def register(
     pairs: Sequence[tuple[Image, Image]],
-    settings: Settings = Settings(),  # noqa: B008 - frozen
+    settings: Settings = Settings(),
     initials: Sequence[Matrix | None] | None = None,
     progress: Progress = lambda stage, fraction: None,
     cancelled: Callable[[], bool] = lambda: False,
@@ -96,7 +96,10 @@ def register(
     if settings.method not in METHODS:
         raise InputError(f"There is no method '{settings.method}'; choose {', '.join(METHODS)}.")
     device = choose_device(settings.device)
-    frames = [pair_frame(fixed.geometry, moving.geometry, initial) for (fixed, moving), initial in zip(pairs, initials or [None] * len(pairs), strict=True)]
+    frames = [
+        pair_frame(fixed.geometry, moving.geometry, initial)
+        for (fixed, moving), initial in zip(pairs, initials or [None] * len(pairs), strict=True)
+    ]
     models = {dimension: _model(settings, dimension) for dimension in {frame.dimension for frame in frames}}
     results: dict[int, Result] = {}
     for dimension, model in sorted(models.items()):
@@ -121,7 +124,9 @@ def check_pair(fixed: Image, moving: Image, settings: Settings) -> None:
 class _Batch:
     """Pairs of one dimension that go through all stages together."""
 
-    def __init__(self, pairs: list[tuple[Image, Image]], frames: list[PairFrame], settings: Settings, model: Model | None, device: torch.device):
+    def __init__(
+        self, pairs: list[tuple[Image, Image]], frames: list[PairFrame], settings: Settings, model: Model | None, device: torch.device
+    ):
         self._pairs, self._frames, self._settings, self._model, self._device = pairs, frames, settings, model, device
         self._method: MethodName = settings.method if model is not None else "plain"
         self._levels = LEVELS[frames[0].dimension]
@@ -181,9 +186,13 @@ class _Batch:
     def _refine(self, objective: Objective, x: Tensor, check: Callable[[], None]) -> Tensor:
         parameters = freedom(self._settings.freedom, x)
         sample = 2 / objective.shape[0]
-        steps = {"iterations": _ITERATIONS[self._method], "unit": sample, "tolerance": 1e-3 * sample}
         end = minimize(
-            ParametrizedObjective(objective, parameters), parameters.origin, **steps, check=check
+            ParametrizedObjective(objective, parameters),
+            parameters.origin,
+            iterations=_ITERATIONS[self._method],
+            unit=sample,
+            tolerance=1e-3 * sample,
+            check=check,
         )
         self._evaluations += end.evaluations * self._weight(objective.shape[0])
         return parameters.maps(end.p)
@@ -200,9 +209,9 @@ class _Batch:
         notes: list[str] = []
         singular = np.linalg.svd(matrix[:, :-1], compute_uv=False)
         if not np.isfinite(matrix).all() or np.linalg.det(matrix[:, :-1]) <= 0 or singular.max() > 2 or singular.min() < 0.5:
-            notes.append("the result mirrors the image or changes its size by more than a factor of two: do not trust it")
+            notes.append("The result mirrors the image or changes its size by more than a factor of two: do not trust it.")
         if self._method != self._settings.method:
-            notes.append("no model is shipped for this dimension: method plain was used")
+            notes.append("No model is shipped for this dimension, so the method plain was used.")
         return Result(
             fixed_to_moving_lps=self._frames[row].to_lps(matrix),
             criterion_before=float(before[row]),
@@ -231,7 +240,9 @@ def _model(settings: Settings, dimension: int) -> Model | None:
         way_out = f"choose one of: {', '.join(shipped)}" if shipped else "leave the model out"
         raise InputError(f"The model '{model.name}' is for {config.dimension} dimensions and the images have {dimension}; {way_out}.")
     if any(LEVELS[dimension][-1] % size for size in config.levels):
-        raise InputError(f"The model '{model.name}' works on grids of {config.levels}, which do not divide {LEVELS[dimension][-1]}; choose another model.")
+        raise InputError(
+            f"The model '{model.name}' works on grids of {config.levels}, which do not divide {LEVELS[dimension][-1]}; choose another."
+        )
     return model
 
 

@@ -25,11 +25,23 @@ def parser() -> argparse.ArgumentParser:
     """The options of ``train``."""
     p = argparse.ArgumentParser(prog="run.py train", description="Train an initializer and write its checkpoint.")
     p.add_argument("--task", required=True, help="folder of images below --data: hands, brain, mri")
-    p.add_argument("--data", required=True, type=Path, help="folder that holds the task folders; rows 'train' of splits.csv where there is one")
-    p.add_argument("--output", required=True, type=Path, help="checkpoint to write; the log (.log.jsonl) and the state to resume from (.resume.pt) lie beside it")
+    p.add_argument(
+        "--data", required=True, type=Path, help="folder that holds the task folders; rows 'train' of splits.csv where there is one"
+    )
+    p.add_argument(
+        "--output",
+        required=True,
+        type=Path,
+        help="checkpoint to write; the log (.log.jsonl) and the state to resume from (.resume.pt) lie beside it",
+    )
     p.add_argument("--levels", type=int, nargs="+", default=[16, 32], help="grid sizes, coarse to fine; one: the paper's one-level network")
     p.add_argument("--lstm-steps", type=int, default=5, help="K, steps a level")
-    p.add_argument("--gradient-input", choices=["raw", "direction"], default="direction", help="what the network sees: the gradient, or its direction and norm")
+    p.add_argument(
+        "--gradient-input",
+        choices=["raw", "direction"],
+        default="direction",
+        help="what the network sees: the gradient, or its direction and norm",
+    )
     p.add_argument("--rotation", type=float, default=60.0, help="largest rotation in degrees")
     p.add_argument("--translation", type=float, default=0.5, help="largest shift, normalised: 0.5 is a quarter of the image")
     p.add_argument("--stretch", type=float, default=0.0, help="0.15: the full affine deformations of the paper's Table 5")
@@ -38,7 +50,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--batch", type=int, default=128, help="pairs a step")
     p.add_argument("--learning-rate", type=float, default=0.005)
     p.add_argument("--loss", choices=["mse", "rms"], default="rms", help="equation (8), or its root")
-    p.add_argument("--schedule", choices=["successive", "joint"], default="successive", help="LSTM steps one after the other, or all at once")
+    p.add_argument(
+        "--schedule", choices=["successive", "joint"], default="successive", help="LSTM steps one after the other, or all at once"
+    )
     p.add_argument("--emphasis", type=float, default=0.0, help="weight of the loss after LSTM step k is k ** EMPHASIS: 0 weighs all alike")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
@@ -77,11 +91,11 @@ def hold_out(files: list[tuple[str, Path]], seed: int) -> tuple[list[Path], list
 
 def train(arguments: argparse.Namespace) -> int:
     """Run the training that the options describe."""
+    from MetaAffineRegCLI.image_files import read_image
     from MetaAffineRegLib import __version__
     from MetaAffineRegLib.devices import choose_device
     from MetaAffineRegLib.errors import InputError
     from MetaAffineRegLib.initializer import InitializerConfig
-    from MetaAffineRegCLI.image_files import read_image
     from MetaAffineRegTrainingLib.deformations import DeformationDistribution
     from MetaAffineRegTrainingLib.pairs import PairMaker
     from MetaAffineRegTrainingLib.sources import source_stack
@@ -97,7 +111,10 @@ def train(arguments: argparse.Namespace) -> int:
     files, held_out = hold_out(task_files(arguments.data, arguments.task), arguments.seed)
     try:
         config = InitializerConfig(
-            read_image(files[0]).image.geometry.dimension, tuple(arguments.levels), arguments.lstm_steps, gradient_input=arguments.gradient_input
+            read_image(files[0]).image.geometry.dimension,
+            tuple(arguments.levels),
+            arguments.lstm_steps,
+            gradient_input=arguments.gradient_input,
         )
     except ValueError as error:
         raise InputError(f"These settings make no network: {error}.") from error
@@ -108,7 +125,9 @@ def train(arguments: argparse.Namespace) -> int:
     deformations = DeformationDistribution(arguments.rotation, arguments.translation, arguments.stretch)
 
     def maker(paths: list[Path]) -> PairMaker:
-        return PairMaker(source_stack([read_image(path).image for path in paths], work_size, device=device), config.levels, deformations, arguments.noise)
+        return PairMaker(
+            source_stack([read_image(path).image for path in paths], work_size, device=device), config.levels, deformations, arguments.noise
+        )
 
     training = TrainingConfig(
         **{name: getattr(arguments, name) for name in ("steps", "batch", "learning_rate", "loss", "schedule", "emphasis", "seed")}
@@ -121,7 +140,8 @@ def train(arguments: argparse.Namespace) -> int:
         "trained_on": f"{len(files)} images of '{arguments.task}', {len(held_out)} held out for validation",
         "data_licence": _LICENCES.get(arguments.task, "not stated"),
         "command": "run.py train " + shlex.join(_without_paths(arguments)),
-        "deformations": f"rotation +-{arguments.rotation:g} degrees, translation +-{arguments.translation:g} normalised, stretch {arguments.stretch:g}",
+        "deformations": f"rotation +-{arguments.rotation:g} degrees, translation +-{arguments.translation:g} normalised, "
+        f"stretch {arguments.stretch:g}",
         "version": __version__,
         "python": platform.python_version(),
     }

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from MetaAffineRegLib.affine import inverse
 from MetaAffineRegLib.objective import Objective
 from MetaAffineRegLib.pyramid import pyramid
 from MetaAffineRegLib.sampling import mapped_grid, sample
-from torch import Tensor
 
 from .deformations import DeformationDistribution
 

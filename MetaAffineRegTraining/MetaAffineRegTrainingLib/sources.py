@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
+
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.image import Image
 from MetaAffineRegLib.intensity import window
 from MetaAffineRegLib.pyramid import resample
-from torch import Tensor
 
 
 def source_stack(images: Sequence[Image], size: int, *, device: torch.device | str = "cpu") -> Tensor:

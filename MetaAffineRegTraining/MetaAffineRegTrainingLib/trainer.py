@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
+
 from MetaAffineRegLib import affine
 from MetaAffineRegLib.checkpoint import read, save
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.initializer import Initializer, InitializerConfig
-from torch import Tensor
 
 from .losses import mean_squared_distance, root_mean_squared_distance
 from .pairs import PairMaker
@@ -27,8 +28,9 @@ class TrainingConfig:
     """How a network is trained.
 
     steps: Adam steps; batch: pairs a step; learning_rate: at the start, it falls along a cosine; loss: equation (8)
-    ("mse") or its root ("rms"), taken after every LSTM step with the weight k ** emphasis; schedule: "successive" lets the number of LSTM steps grow from one to all over the
-    first half, as the paper trained its layers one after the other, "joint" trains all of them from the start.
+    ("mse") or its root ("rms"), taken after every LSTM step with the weight k ** emphasis; schedule: "successive" lets
+    the number of LSTM steps grow from one to all over the first half, as the paper trained its layers one after the
+    other, "joint" trains all of them from the start.
     """
 
     steps: int = 4000
@@ -55,7 +57,12 @@ class Trainer:
     """Trains one network; its state can be saved at any step and taken up again with the same numbers."""
 
     def __init__(
-        self, network_config: InitializerConfig, config: TrainingConfig, pairs: PairMaker, validation: PairMaker, device: torch.device | str = "cpu"
+        self,
+        network_config: InitializerConfig,
+        config: TrainingConfig,
+        pairs: PairMaker,
+        validation: PairMaker,
+        device: torch.device | str = "cpu",
     ):
         self.config = config
         self._pairs, self._validation = pairs, validation
@@ -84,7 +91,7 @@ class Trainer:
         weights = torch.arange(1, count + 1, dtype=losses.dtype, device=losses.device) ** self.config.emphasis
         loss = (weights * losses).sum() / weights.sum()
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self._optimizer.step()
         return loss.item()

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import tables
+
 from MetaAffineRegCLI.console import run_command
 from MetaAffineRegLib.files import written_together
 
@@ -13,7 +14,9 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 
 def parser() -> argparse.ArgumentParser:
     """The options of ``benchmark``."""
-    p = argparse.ArgumentParser(prog="run.py benchmark", description="Measure on pairs with a known truth and write the table to Testing/Benchmarks/RESULTS.md.")
+    p = argparse.ArgumentParser(
+        prog="run.py benchmark", description="Measure on pairs with a known truth and write the table to Testing/Benchmarks/RESULTS.md."
+    )
     benchmarks = p.add_subparsers(dest="benchmark", required=True)
     tables.add_arguments(benchmarks.add_parser("tables", help="plain, learn and comb beside the paper's printed figures"))
     return p

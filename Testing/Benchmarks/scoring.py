@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from MetaAffineRegCLI.image_files import read_image
 from MetaAffineRegCLI.transform_files import read_transform
 from MetaAffineRegLib.geometry import Matrix, PairFrame, pair_frame
@@ -37,7 +38,12 @@ def read_pairs(folder: Path, first: int | None = None) -> list[KnownPair]:
     with (folder / "pairs.csv").open(newline="") as f:
         rows = list(csv.DictReader(f))[:first]
     return [
-        KnownPair(row["id"], read_image(folder / row["fixed"]).image, read_image(folder / row["moving"]).image, read_transform(folder / row["truth"]))
+        KnownPair(
+            row["id"],
+            read_image(folder / row["fixed"]).image,
+            read_image(folder / row["moving"]).image,
+            read_transform(folder / row["truth"]),
+        )
         for row in rows
     ]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scoring import Errors, errors, read_pairs, wilson
+
 from MetaAffineRegLib.checkpoint import available_models
 from MetaAffineRegLib.registration import Settings, register
-
-from scoring import Errors, errors, read_pairs, wilson
 
 # Mean mse4 that the paper prints: Table 1 (one-level network) and Table 6 (multi-level).
 PRINTED = {
@@ -29,14 +29,15 @@ PRINTED = {
     ("mri", "comb", ""): 0.44,
 }
 _HEADER = (
-    "| task | method | model | outside | paper, mean mse4 | mean mse4 | median mse4 | max mse4 | eps_A | eps_b | below 1 px (95 % interval) | below 3 px | ms a pair |",
+    "| task | method | model | outside | paper, mean mse4 | mean mse4 | median mse4 | max mse4 | eps_A | eps_b "
+    "| below 1 px (95 % interval) | below 3 px | ms a pair |",
     "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``benchmark tables``."""
-    parser.add_argument("--pairs", type=Path, required=True, help="folder with the pairs of each task in hands/, brain/, mri/ (pairs.csv with truth)")
+    parser.add_argument("--pairs", type=Path, required=True, help="folder with pairs of known truth in hands/, brain/, mri/")
     parser.add_argument("--tasks", nargs="+", default=["hands", "brain", "mri"])
     parser.add_argument("--first", type=int, help="only the first N pairs of a task")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu")
@@ -93,4 +94,4 @@ def _line(task: str, method: str, model: str | None, outside: str, found: Errors
 
 
 def _machine(device: str) -> str:
-    return f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__} with {torch.get_num_threads()} threads, device {device}"
+    return f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {torch.get_num_threads()} threads, {device}"
