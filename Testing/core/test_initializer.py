@@ -1,0 +1,165 @@
+"""The learned initializer: near the identity when fresh, fed with gradients alone, a cell of its own for each step."""
+
+import pytest
+import torch
+from MetaAffineRegLib.affine import identity
+from MetaAffineRegLib.initializer import Initializer, InitializerConfig
+
+DIMENSIONS = pytest.mark.parametrize("d", [2, 3])
+INPUTS = pytest.mark.parametrize("gradient_input", ["raw", "direction"])
+
+
+class Gradients:
+    """An objective with gradients made up; ``values`` stand for the images, which the network must not see."""
+
+    def __init__(self, d, values=0.0, seed=0):
+        self._d, self._values, self._generator = d, values, torch.Generator().manual_seed(seed)
+        self.seen = []
+
+    def value_and_gradient(self, x):
+        self.seen.append(x)
+        gradient = torch.randn(len(x), self._d, self._d + 1, generator=self._generator, dtype=torch.float64)
+        return torch.full((len(x),), self._values, dtype=torch.float64), gradient
+
+
+def network(d, levels=(16, 32), steps=3, seed=0, **options):
+    torch.manual_seed(seed)
+    return Initializer(InitializerConfig(d, levels, steps, **options))
+
+
+def trained(net, scale=0.3):
+    """A network whose output layer is no longer near zero."""
+    torch.nn.init.normal_(net.L_out.weight, std=scale)
+    return net
+
+
+def objectives(net, **options):
+    return {size: Gradients(net.config.dimension, seed=size, **options) for size in net.config.levels}
+
+
+@DIMENSIONS
+@INPUTS
+def test_fresh_network_hardly_moves_its_start(d, gradient_input):
+    net = network(d, gradient_input=gradient_input)
+    start = identity(4, d)
+    for x in net(objectives(net), start):
+        assert 0 < float((x - start).detach().abs().max()) < 0.05
+
+
+@DIMENSIONS
+@INPUTS
+def test_same_gradients_give_the_same_maps_whatever_the_images(d, gradient_input):
+    """Neither values of the criterion nor anything else of the images enters."""
+    net = trained(network(d, gradient_input=gradient_input))
+    one, other = (net(objectives(net, values=value), identity(2, d))[-1] for value in (0.0, 1e6))
+    assert torch.equal(one, other)
+
+
+@DIMENSIONS
+@INPUTS
+def test_other_gradients_give_other_maps(d, gradient_input):
+    net = trained(network(d, gradient_input=gradient_input))
+    one = net({size: Gradients(d, seed=1) for size in (16, 32)}, identity(2, d))[-1]
+    other = net({size: Gradients(d, seed=2) for size in (16, 32)}, identity(2, d))[-1]
+    assert float((one - other).detach().abs().max()) > 1e-3
+
+
+@DIMENSIONS
+def test_start_enters_through_nothing_but_addition_and_gradients(d):
+    """The same gradients from another start: the same steps."""
+    net = trained(network(d))
+    start = identity(2, d) + 0.3
+    one, other = net(objectives(net), identity(2, d))[-1], net(objectives(net), start)[-1]
+    torch.testing.assert_close(other - start, one - identity(2, d))
+
+
+@DIMENSIONS
+def test_every_step_of_every_level_asks_its_own_grid(d):
+    net = trained(network(d))
+    asked = objectives(net)
+    iterates = net(asked, identity(1, d))
+    assert [len(asked[size].seen) for size in (16, 32)] == [3, 3]
+    assert len(iterates) == 6
+    # gradients are taken where the iterate before has ended
+    for seen, x in zip([*asked[16].seen, *asked[32].seen][1:], iterates, strict=False):
+        assert torch.equal(seen, x)
+
+
+@DIMENSIONS
+def test_each_step_has_a_cell_of_its_own(d):
+    """Changing one cell changes the iterates from its step on and none before."""
+    net = trained(network(d))
+    before = net(objectives(net), identity(1, d))
+    with torch.no_grad():
+        net.cells[3].weight_ih.mul_(2)
+    after = net(objectives(net), identity(1, d))
+    assert [torch.equal(a, b) for a, b in zip(before, after, strict=True)] == [True] * 3 + [False] * 3
+
+
+@DIMENSIONS
+def test_first_and_last_layer_are_shared(d):
+    """n = d (d + 1) parameters, width 4 n: L_in n w + w, L_out w n + n, each cell 4 (2 w^2 + 2 w)."""
+    n = d * (d + 1)
+    width = 4 * n
+    for levels, steps in (((16,), 5), ((16, 32), 5), ((16,), 1)):
+        net = network(d, levels, steps)
+        count = sum(p.numel() for p in net.parameters())
+        assert count == net.config.weights == (n * width + width) + (width * n + n) + steps * len(levels) * 4 * (2 * width**2 + 2 * width)
+
+
+@DIMENSIONS
+def test_first_iterates_do_not_depend_on_how_many_are_asked_for(d):
+    net = trained(network(d))
+    all_of_them, some = net(objectives(net), identity(1, d)), net(objectives(net), identity(1, d), 2)
+    assert len(some) == 2 and all(torch.equal(a, b) for a, b in zip(all_of_them, some, strict=False))
+
+
+@DIMENSIONS
+def test_direction_of_the_gradient_counts_and_its_length_enters_as_a_logarithm(d):
+    """Gradients a thousand times as long move the map by about as much; raw input would saturate the cells."""
+
+    class Scaled(Gradients):
+        scale = 1.0
+
+        def value_and_gradient(self, x):
+            value, gradient = super().value_and_gradient(x)
+            return value, gradient * self.scale
+
+    class Longer(Scaled):
+        scale = 1e3
+
+    net = trained(network(d, (16,), 1, gradient_input="direction"))
+    short, long = (net({16: kind(d)}, identity(1, d))[-1] - identity(1, d) for kind in (Scaled, Longer))
+    difference = float((long - short).detach().norm() / short.detach().norm())
+    assert 0 < difference < 2
+    zero = type("Zero", (Scaled,), {"scale": 0.0})
+    assert bool(torch.isfinite(net({16: zero(d)}, identity(1, d))[-1]).all())
+
+
+@DIMENSIONS
+def test_training_needs_no_derivative_of_the_gradient(d):
+    """The gradient enters detached; the weights of all steps get one through the sum of the updates."""
+    net = trained(network(d))
+    iterates = net(objectives(net), identity(2, d))
+    iterates[-1].square().sum().backward()
+    without = [name for name, p in net.named_parameters() if p.grad is None or float(p.grad.abs().max()) == 0]
+    assert without == ["cells.0.weight_hh"]  # the first hidden state is zero
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dimension": 4}, {"dimension": 2.0}, {"levels": ()}, {"levels": (32, 16)}, {"levels": (2,)}, {"levels": (1024,)},
+        {"levels": (16,) * 9}, {"levels": (16.0,)}, {"steps": 0}, {"steps": 51}, {"steps": True}, {"expansion": 0}, {"expansion": 17},
+        {"gradient_input": "image"},
+    ],
+)  # fmt: skip
+def test_impossible_networks_are_refused(options):
+    with pytest.raises(ValueError, match="^a network"):
+        InitializerConfig(**{"dimension": 2, "levels": (16,), **options})
+
+
+def test_config_survives_as_plain_data():
+    config = InitializerConfig(3, [12, 24], 4, 2, "direction")
+    assert InitializerConfig(**config.to_dict()) == config
+    assert config.levels == (12, 24) and config.parameters == 12
