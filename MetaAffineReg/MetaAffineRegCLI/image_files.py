@@ -13,7 +13,7 @@ from MetaAffineRegLib.geometry import ImageGeometry, Matrix
 from MetaAffineRegLib.image import Image
 
 _MOST_SAMPLES = 1 << 30  # 4 GiB as float32
-_IMAGE_SUFFIXES = (".nrrd", ".nii", ".nii.gz", ".mha", ".mhd")
+_IMAGE_SUFFIXES = (".nrrd", ".nii", ".nii.gz", ".mha")
 _WHOLE_NUMBERS = (".png", ".jpg", ".jpeg", ".bmp")
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -49,7 +49,10 @@ def read_image(path: str | Path) -> ImageFile:
     if components > 1:
         array = array[..., :3].astype(np.float32) @ np.asarray(_LUMINANCE, np.float32)
         remarks = (f"{path.name}: colours converted to grey values",)
-    geometry = ImageGeometry.from_lattice(volume.GetSize(), volume.GetSpacing(), volume.GetOrigin(), np.asarray(volume.GetDirection()))
+    try:
+        geometry = ImageGeometry.from_lattice(volume.GetSize(), volume.GetSpacing(), volume.GetOrigin(), np.asarray(volume.GetDirection()))
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}") from error
     return ImageFile(Image.checked(array.reshape(geometry.size[::-1]), geometry, path.name), remarks, volume.GetDimension())
 
 

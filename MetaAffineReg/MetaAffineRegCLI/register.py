@@ -66,6 +66,10 @@ def _check_names(arguments: argparse.Namespace) -> None:
         check_folder(path, option)
     if len({path.resolve() for path in outputs.values()}) < len(outputs):
         raise InputError("Two outputs have the same name; give each a name of its own.")
+    inputs = {path.resolve() for path in (arguments.fixed, arguments.moving, arguments.initial) if path}
+    for option, path in outputs.items():
+        if path.resolve() in inputs:
+            raise InputError(f"{option} {path} is an input and would be overwritten; choose another name.")
     if arguments.output.suffix not in (".tfm", ".txt", ".h5"):
         raise InputError(f"--output {arguments.output} is not a name for a transform; end it in .tfm.")
     if arguments.picture and arguments.picture.suffix.lower() != ".png":
