@@ -25,6 +25,7 @@ _REPORT = (
     *("evaluations", "seconds", "method", "model", "device", "notes"),
 )
 _MOST_SAMPLES = 1 << 26  # of images that are held at once
+_LONGEST_ID = 100  # characters; file systems end at 255 bytes
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def read_table(path: Path) -> list[Row]:
     seen: set[str] = set()
     for line in lines:
         name = line["id"] or ""
-        if not name or name in seen or name != Path(name).name or name.startswith(".") or "\\" in name:
+        if not name or name in seen or name != Path(name).name or name.startswith(".") or "\\" in name or len(name) > _LONGEST_ID:
             raise InputError(f"{path} has an id '{name}' that is empty, not alone or no file name; give every row an id of its own.")
         seen.add(name)
     return [Row(line["id"], path.parent / (line["fixed"] or ""), path.parent / (line["moving"] or "")) for line in lines]

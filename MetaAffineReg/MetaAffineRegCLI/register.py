@@ -66,7 +66,7 @@ def _check_names(arguments: argparse.Namespace) -> None:
         check_folder(path, option)
     if len({path.resolve() for path in outputs.values()}) < len(outputs):
         raise InputError("Two outputs have the same name; give each a name of its own.")
-    inputs = {path.resolve() for path in (arguments.fixed, arguments.moving, arguments.initial) if path}
+    inputs = {arguments.fixed.resolve(), arguments.moving.resolve()}
     for option, path in outputs.items():
         if path.resolve() in inputs:
             raise InputError(f"{option} {path} is an input and would be overwritten; choose another name.")
