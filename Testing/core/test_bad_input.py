@@ -167,6 +167,8 @@ BAD_OPTIONS = {
     "--output that is a folder": (empty_folder, "--output .* is a folder; give the name of a file"),
     "--output of another kind": (lambda folder: folder / "T.png", "T.png is not a name for a transform; end it in .tfm"),
     "--warped in no folder": (lambda folder: folder / "none" / "w.png", "The folder of --warped .* does not exist"),
+    "--warped in the place of an input": (lambda folder: folder / "moving.nrrd", "moving.nrrd is an input and would be overwritten; choose"),
+    "--warped with its samples apart": (lambda folder: folder / "w.mhd", "w.mhd is not a name for an image of 2 dimensions"),
     "--warped of another kind": (lambda folder: folder / "w.tfm", "w.tfm is not a name for an image of 2 dimensions; end it in one of"),
     "--report in no folder": (lambda folder: folder / "none" / "r.json", "The folder of --report .* does not exist"),
     "--picture of another kind": (lambda folder: folder / "p.jpg", "p.jpg is not a name for a picture; end it in .png"),
@@ -209,6 +211,7 @@ BAD_TABLES = {
     "an id that climbs": ("id,fixed,moving\n../x,b,c\n", "has an id '../x' that is empty, not alone or no file name"),
     "an id with a folder": ("id,fixed,moving\nx/y,b,c\n", "has an id 'x/y'"),
     "an absolute id": ("id,fixed,moving\n/x,b,c\n", "has an id '/x'"),
+    "an id longer than names may be": (f"id,fixed,moving\n{'x' * 300},b,c\n", "has an id 'x+' that is empty"),
     "an id of dots": ("id,fixed,moving\n..,b,c\n", r"has an id '\.\.'"),
     "a picture": (b"\x89PNG\r\n\x1a\n\xff\xfe", "can't be read as a CSV file|lacks the columns"),
 }

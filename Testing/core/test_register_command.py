@@ -1,5 +1,6 @@
 """``register``: files in, a transform as a known truth says, and what else was asked for."""
 
+import errno
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import SimpleITK
 from MetaAffineRegCLI.register import main
 from MetaAffineRegLib.errors import InputError
+from MetaAffineRegLib.registration import LEVELS
 
 from core.made_files import SLICE, slice_pair, write
 from core.made_images import affine, apply, distance, lattice, made
@@ -58,7 +60,8 @@ def test_only_the_transform_is_written(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["T.tfm", "fixed.nrrd", "moving.nrrd"]
 
 
-def test_volumes(tmp_path):
+def test_volumes(tmp_path, monkeypatch):
+    monkeypatch.setitem(LEVELS, 3, (12, 24, 48))  # the way of a volume through the command; finer grids have their test
     geometry = lattice((40, 36, 30), (2.2, 2.4, 3.0), affine(20, axis=(1, 0, 1)), (10, -20, 30))
     middle = affine(shift=(10, -20, 30))
     truth = middle @ affine(8, (3, -2, 4), (1, 2, 2)) @ np.linalg.inv(middle)
@@ -111,7 +114,7 @@ def test_warped_lies_on_fixed(tmp_path, name):
     if name == "w.nrrd":
         assert warped.GetSpacing() == fixed.GetSpacing() and warped.GetOrigin() == fixed.GetOrigin()
     before, after = (
-        np.abs(SimpleITK.GetArrayFromImage(image).astype(float) - SimpleITK.GetArrayFromImage(fixed).clip(0, 255)).mean()
+        np.abs(SimpleITK.GetArrayFromImage(image).clip(0, 255) - SimpleITK.GetArrayFromImage(fixed).clip(0, 255).astype(float)).mean()
         for image in (moving, warped)
     )
     assert after < 0.1 * before
@@ -147,6 +150,26 @@ def test_failure_while_writing_leaves_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(picture, "draw", broken)
     run(tmp_path, "--picture", tmp_path / "p.png", "--report", tmp_path / "r.json", code=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fixed.nrrd", "moving.nrrd"]
+
+
+def test_full_disk_is_said_in_a_sentence(tmp_path, monkeypatch, capsys):
+    from MetaAffineRegCLI import transform_files
+
+    def full(path, _):
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(transform_files, "write_transform", full)
+    run(tmp_path, code=2)
+    assert "can't be used (No space left on device); make room or choose another place." in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fixed.nrrd", "moving.nrrd"]
+
+
+def test_initial_may_be_refined_in_place(tmp_path):
+    run(tmp_path)
+    first = matrix_of(tmp_path / "T.tfm")
+    run(tmp_path, "--initial", tmp_path / "T.tfm", "--freedom", "rigid")
+    assert distance(matrix_of(tmp_path / "T.tfm"), first, SLICE) < 0.1
 
 
 def test_interruption_leaves_nothing_and_says_so(tmp_path, monkeypatch, capsys):
