@@ -71,8 +71,11 @@ def task_files(data: Path, task: str) -> list[tuple[str, Path]]:
     table = folder / "splits.csv"
     if table.is_file():
         with table.open(newline="") as f:
-            rows = [row for row in csv.DictReader(f) if row["split"] == "train"]
-        files = [(row.get("subject") or row["file"], folder / row["file"]) for row in rows]
+            reader = csv.DictReader(f)
+            rows = list(reader)
+        if not {"file", "split"} <= set(reader.fieldnames or ()):
+            raise InputError(f"{table} lacks the columns file and split; name the images and the split each belongs to.")
+        files = [(row.get("subject") or row["file"], folder / row["file"]) for row in rows if row["split"] == "train"]
     else:
         files = [(path.name, path) for path in sorted(folder.iterdir()) if path.name.lower().endswith(_SUFFIXES)]
     if not files:
@@ -109,9 +112,10 @@ def train(arguments: argparse.Namespace) -> int:
         raise InputError(f"There is nothing to resume: {state} does not exist; leave --resume out to start anew.")
     device = choose_device(arguments.device)
     files, held_out = hold_out(task_files(arguments.data, arguments.task), arguments.seed)
+    dimension = read_image(files[0]).image.geometry.dimension
     try:
         config = InitializerConfig(
-            read_image(files[0]).image.geometry.dimension,
+            dimension,
             tuple(arguments.levels),
             arguments.lstm_steps,
             gradient_input=arguments.gradient_input,
