@@ -1,5 +1,6 @@
 """Training pairs with a known truth, made from source images in one go on the training device."""
 
+import random
 from dataclasses import dataclass
 
 import torch
@@ -37,7 +38,8 @@ class PairMaker:
     def make(self, count: int, seed: int, step: int) -> Pairs:
         """``count`` pairs of training step ``step``."""
         device = self._sources.device
-        generator = torch.Generator(device).manual_seed((seed << 32) + step)
+        # A CPU's generator takes the low 32 bits of its seed only: both numbers have to reach them.
+        generator = torch.Generator(device).manual_seed(random.Random(f"{seed} {step}").getrandbits(63))
         d = self._sources.ndim - 2
         truth = self._deformations.sample(count, d, generator)
         chosen = torch.randint(len(self._sources), (count,), generator=generator, device=device)
