@@ -37,8 +37,8 @@ python3 run.py WORD --help tells more about demo, register, batch, train and ben
 
 def main(words: list[str]) -> int:
     """Exit code: that of the command; 2 for a word or a Python that can't be used, 1 or 130 where the set-up failed or was stopped."""
-    if sys.version_info < (3, 11):
-        print("MetaAffineReg needs Python 3.11 or newer; this is " + sys.version.split()[0] + ".", file=sys.stderr)
+    if not (3, 11) <= sys.version_info < (3, 14):  # slicer-core of the lock file has no build for Python 3.14
+        print("MetaAffineReg needs Python 3.11, 3.12 or 3.13; this is " + sys.version.split()[0] + ".", file=sys.stderr)
         return 2
     if not words or words[0] not in COMMANDS:
         wanted = words[:1] in (["-h"], ["--help"])

@@ -98,10 +98,12 @@ def test_unknown_word_shows_the_usage(run, capsys, words):
     assert run.started == []
 
 
-def test_older_python_is_refused_in_one_sentence(run, monkeypatch, capsys):
-    monkeypatch.setattr(run, "sys", SimpleNamespace(version_info=(3, 10, 4), version="3.10.4 (main)", stderr=sys.stderr))
+@pytest.mark.parametrize("version", ["3.10.4", "3.14.0"])
+def test_python_without_a_lock_is_refused_in_one_sentence(run, monkeypatch, capsys, version):
+    numbers = tuple(map(int, version.split(".")))
+    monkeypatch.setattr(run, "sys", SimpleNamespace(version_info=numbers, version=f"{version} (main)", stderr=sys.stderr))
     assert run.main(["demo"]) == 2
-    assert capsys.readouterr().err == "MetaAffineReg needs Python 3.11 or newer; this is 3.10.4.\n"
+    assert capsys.readouterr().err == f"MetaAffineReg needs Python 3.11, 3.12 or 3.13; this is {version}.\n"
     assert run.started == []
 
 
