@@ -1,0 +1,80 @@
+"""Training pairs: the moving image under the truth is the fixed image; reproducible; sources fill their grid."""
+
+import pytest
+import torch
+from MetaAffineRegLib.affine import identity
+from MetaAffineRegLib.errors import InputError
+from MetaAffineRegTrainingLib.deformations import DeformationDistribution
+from MetaAffineRegTrainingLib.pairs import PairMaker
+from MetaAffineRegTrainingLib.sources import source_stack
+
+from core.made_images import lattice, made
+
+DIMENSIONS = pytest.mark.parametrize("d", [2, 3])
+MILD = DeformationDistribution(rotation=30, translation=0.1)
+
+
+def sources(d, count=2, size=None):
+    geometry = lattice((50, 50, 50) if d == 3 else (60, 60, 1), (2, 2, 2) if d == 3 else (1.7, 1.7, 1))
+    return source_stack([made(geometry, seed=seed) for seed in range(count)], size or (32 if d == 3 else 64))
+
+
+@DIMENSIONS
+def test_moving_under_the_truth_is_fixed(d):
+    """The truth takes fixed points to moving points; the other direction would leave most of the difference."""
+    pairs = PairMaker(sources(d), (16, 32), MILD, noise=0.0).make(12, seed=1, step=0)
+    objective, start = pairs.objectives[32], identity(12, d)
+    before = objective.value(start)
+    assert bool((objective.value(pairs.truth) < 0.3 * before)[before > 0.01].all())
+    assert float(objective.value(pairs.truth).mean()) < 0.1 * float(before.mean())
+    assert bool((objective.value_and_gradient(pairs.truth)[0] <= before).all())
+
+
+@DIMENSIONS
+def test_pairs_are_a_function_of_seed_and_step(d):
+    maker = PairMaker(sources(d), (16,), MILD, noise=0.05)
+    again = PairMaker(sources(d), (16,), MILD, noise=0.05)
+    first = maker.make(3, 7, 2)
+    maker.make(3, 7, 3)  # what was drawn before does not matter
+    same, step, seed = again.make(3, 7, 2), again.make(3, 7, 3), again.make(3, 8, 2)
+    start = identity(3, d)
+    assert torch.equal(first.truth, same.truth)
+    assert torch.equal(first.objectives[16].value(start), same.objectives[16].value(start))
+    assert not torch.equal(first.truth, step.truth)
+    assert not torch.equal(first.truth, seed.truth)  # a CPU's generator takes 32 bits of its seed and no more
+
+
+def test_noise_lies_on_the_fixed_image_alone_and_means_the_same_on_every_working_size():
+    """Standard deviation 0.05 at 128 samples an axis: averaged to 32, a variance of 0.05^2 / 16, on 64 or 128."""
+    for size in (64, 128):
+        quiet, loud = (PairMaker(sources(2, 1, size), (32,), MILD, noise=noise).make(40, 0, 0) for noise in (0.0, 0.05))
+        still = identity(40, 2)
+        still[:, :, 2] = 10.0  # nothing of the moving image is left: f is the fixed image's mean square
+        torch.testing.assert_close(quiet.truth, loud.truth)
+        added = (loud.objectives[32].value(still) - quiet.objectives[32].value(still)).mean()
+        assert float(added) == pytest.approx(0.05**2 / 16, rel=0.25)
+
+
+@DIMENSIONS
+def test_all_sources_are_used(d):
+    """Two sources of different mean squares: over many pairs both appear."""
+    maker = PairMaker(sources(d), (16,), DeformationDistribution(0, 0), noise=0.0)
+    away = identity(40, d)
+    away[:, :, d] = 10.0
+    values = maker.make(40, 0, 0).objectives[16].value(away)
+    assert len(values.round(decimals=8).unique()) == 2
+
+
+def test_source_is_whole_centred_and_of_spread_one():
+    """A wide image on a square grid: its full width, background above and below."""
+    image = made(lattice((80, 40, 1), (1, 1, 1), center=(200, 0, 0)))
+    shifted = type(image)(made(lattice((80, 40, 1), (1, 1, 1))).array + 30, image.geometry)
+    stack = source_stack([shifted], 80)
+    assert stack.shape == (1, 1, 80, 80)
+    assert float(stack[0, 0, :19].abs().max()) < 1e-6 and float(stack[0, 0, -19:].abs().max()) < 1e-6
+    assert 0.8 < float(stack.abs().max()) < 1.5
+
+
+def test_slices_and_volumes_do_not_mix():
+    with pytest.raises(InputError, match="mix slices and volumes"):
+        source_stack([made(lattice((8, 8, 1), (9, 9, 9))), made(lattice((8, 8, 8), (9, 9, 9)))], 16)
