@@ -2,6 +2,7 @@
 
 import zipfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,13 @@ def load(model: str | Path) -> Model:
         path = Path(model)
         if not path.is_file():
             raise InputError(f"There is no model '{model}'; give a file or one of: {', '.join(shipped) or 'none shipped'}.")
+    state = path.stat()
+    return _loaded(path.resolve(), state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=8)
+def _loaded(path: Path, modified: int, size: int) -> Model:
+    """The model of a file as it was at a time: one that is trained anew is read anew."""
     content = read(path)
     return Model(path.stem, _network(path, content), content["card"])
 

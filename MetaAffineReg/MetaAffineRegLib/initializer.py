@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from .objective import Objective
 
 GradientInput = Literal["raw", "direction"]
+_RAW_SCALE = 20.0  # gradients of mean squares of images of spread one become numbers of the size of one
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class InitializerConfig:
     """The shape of a network.
 
     dimension: 2 or 3; levels: grid sizes, coarse to fine; steps: K of each level; expansion: width of the hidden
-    state as a multiple of the number of parameters (4 in the paper); gradient_input: the gradient as it is
+    state as a multiple of the number of parameters (4 in the paper); gradient_input: the gradient times a constant
     ("raw", the paper) or its direction and the logarithm of its norm ("direction").
     """
 
@@ -97,6 +98,6 @@ class Initializer(nn.Module):
     def _features(self, gradient: Tensor) -> Tensor:
         flat = gradient.flatten(1)
         if self.config.gradient_input == "raw":
-            return flat
+            return _RAW_SCALE * flat
         norm = flat.norm(dim=1, keepdim=True).clamp_min(1e-12)
         return torch.cat((flat / norm, norm.log10() + 2), 1)

@@ -14,7 +14,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -225,7 +224,6 @@ class _Batch:
         )
 
 
-@lru_cache(maxsize=8)
 def _model(settings: Settings, dimension: int) -> Model | None:
     """The model to use for pairs of a dimension, None for the method without one."""
     if settings.method == "plain":

@@ -1,24 +1,23 @@
 """``train``: train an initializer on the images of a task and write its checkpoint."""
 
 import argparse
-import csv
 import os
 import platform
-import random
 import shlex
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from MetaAffineRegCLI.console import run_command
+from MetaAffineRegLib.errors import InputError
 
-_HELD_OUT = 0.1  # share of the training subjects kept for validation
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".nrrd", ".nii", ".nii.gz", ".mha")
-_LICENCES = {
-    "hands": "LGPL-3 images of the FAIR toolbox",
-    "brain": "images of unclear licence (web collection)",
-    "mri": "CC0, CC BY, CC BY-NC and CC BY-NC-SA images, some without a stated licence",
-}
+from .tasks import hold_out, licences, task_files
+
+if TYPE_CHECKING:
+    import torch
+
+    from MetaAffineRegTrainingLib.trainer import Trainer
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         help="checkpoint to write; the log (.log.jsonl) and the state to resume from (.resume.pt) lie beside it",
     )
+    p.add_argument("--datasets", nargs="+", help="take only these data sets (column 'dataset' of splits.csv)")
     p.add_argument("--levels", type=int, nargs="+", default=[16, 32], help="grid sizes, coarse to fine; one: the paper's one-level network")
     p.add_argument("--lstm-steps", type=int, default=5, help="K, steps a level")
     p.add_argument(
@@ -61,65 +61,53 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def task_files(data: Path, task: str) -> list[tuple[str, Path]]:
-    """(subject, file) of the images a task may be trained on."""
-    from MetaAffineRegLib.errors import InputError
-
-    folder = data / task
-    if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}; --data names the folder that holds the task's images in '{task}'.")
-    table = folder / "splits.csv"
-    if table.is_file():
-        with table.open(newline="") as f:
-            reader = csv.DictReader(f)
-            rows = list(reader)
-        if not {"file", "split"} <= set(reader.fieldnames or ()):
-            raise InputError(f"{table} lacks the columns file and split; name the images and the split each belongs to.")
-        files = [(row.get("subject") or row["file"], folder / row["file"]) for row in rows if row["split"] == "train"]
-    else:
-        files = [(path.name, path) for path in sorted(folder.iterdir()) if path.name.lower().endswith(_SUFFIXES)]
-    if not files:
-        raise InputError(f"{folder} holds no image to train on; put images there, or a splits.csv with rows 'train'.")
-    return files
-
-
-def hold_out(files: list[tuple[str, Path]], seed: int) -> tuple[list[Path], list[Path]]:
-    """Files for training and for validation, apart by subject; with fewer than five subjects both are all."""
-    subjects = sorted({subject for subject, _ in files})
-    if len(subjects) < 5:
-        return [path for _, path in files], [path for _, path in files]
-    kept = set(random.Random(seed).sample(subjects, max(1, round(_HELD_OUT * len(subjects)))))
-    return [path for subject, path in files if subject not in kept], [path for subject, path in files if subject in kept]
-
-
 def train(arguments: argparse.Namespace) -> int:
     """Run the training that the options describe."""
-    from MetaAffineRegCLI.image_files import read_image
-    from MetaAffineRegLib import __version__
-    from MetaAffineRegLib.devices import choose_device
-    from MetaAffineRegLib.errors import InputError
-    from MetaAffineRegLib.initializer import InitializerConfig
-    from MetaAffineRegTrainingLib.deformations import DeformationDistribution
-    from MetaAffineRegTrainingLib.pairs import PairMaker
-    from MetaAffineRegTrainingLib.sources import source_stack
-    from MetaAffineRegTrainingLib.trainer import Trainer, TrainingConfig, json_line
-
     output: Path = arguments.output
     if not output.parent.is_dir() or output.suffix != ".pt":
         raise InputError(f"--output {output} must be a .pt file in a folder that exists; create the folder or choose another.")
     state, log_file = output.with_suffix(".resume.pt"), output.with_suffix(".log.jsonl")
     if arguments.resume and not state.is_file():
         raise InputError(f"There is nothing to resume: {state} does not exist; leave --resume out to start anew.")
-    device = choose_device(arguments.device)
-    files, held_out = hold_out(task_files(arguments.data, arguments.task), arguments.seed)
+    from MetaAffineRegLib.devices import choose_device
+    from MetaAffineRegTrainingLib.trainer import json_line
+
+    files, held_out = hold_out(task_files(arguments.data, arguments.task, arguments.datasets), arguments.seed)
+    trainer = _trainer(arguments, files, held_out, choose_device(arguments.device))
+    card = _card(arguments, len(files), len(held_out))
+    if arguments.resume:
+        trainer.resume(state)
+    else:
+        log_file.unlink(missing_ok=True)
+    started = time.monotonic()
+    validation: dict[str, float] = {}
+
+    def log(figures: dict[str, float]) -> None:
+        validation.update({name: value for name, value in figures.items() if name.startswith("validation")})
+        line = json_line({**figures, "seconds": time.monotonic() - started})
+        print(line, flush=True)
+        with log_file.open("a") as f:
+            f.write(line + "\n")
+
+    trainer.run(log, arguments.save_every, lambda: trainer.save(state, card, resumable=True))
+    trainer.save(output, {**card, "figures": validation or trainer.validate()}, resumable=False)
+    state.unlink(missing_ok=True)
+    print(f"{output}: {os.path.getsize(output) / 1024:.0f} kB")
+    return 0
+
+
+def _trainer(arguments: argparse.Namespace, files: list[Path], held_out: list[Path], device: "torch.device") -> "Trainer":
+    """The trainer of these options, its images read; raises InputError for settings that make no network."""
+    from MetaAffineRegCLI.image_files import read_image
+    from MetaAffineRegLib.initializer import InitializerConfig
+    from MetaAffineRegTrainingLib.deformations import DeformationDistribution
+    from MetaAffineRegTrainingLib.pairs import PairMaker
+    from MetaAffineRegTrainingLib.sources import source_stack
+    from MetaAffineRegTrainingLib.trainer import Trainer, TrainingConfig
+
     dimension = read_image(files[0]).image.geometry.dimension
     try:
-        config = InitializerConfig(
-            dimension,
-            tuple(arguments.levels),
-            arguments.lstm_steps,
-            gradient_input=arguments.gradient_input,
-        )
+        config = InitializerConfig(dimension, tuple(arguments.levels), arguments.lstm_steps, gradient_input=arguments.gradient_input)
     except ValueError as error:
         raise InputError(f"These settings make no network: {error}.") from error
     # Pairs are warped at twice the finest level: what is averaged away costs nothing.
@@ -129,51 +117,35 @@ def train(arguments: argparse.Namespace) -> int:
     deformations = DeformationDistribution(arguments.rotation, arguments.translation, arguments.stretch)
 
     def maker(paths: list[Path]) -> PairMaker:
-        return PairMaker(
-            source_stack([read_image(path).image for path in paths], work_size, device=device), config.levels, deformations, arguments.noise
-        )
+        sources = source_stack([read_image(path).image for path in paths], work_size, device=device)
+        return PairMaker(sources, config.levels, deformations, arguments.noise)
 
-    training = TrainingConfig(
-        **{name: getattr(arguments, name) for name in ("steps", "batch", "learning_rate", "loss", "schedule", "emphasis", "seed")}
-    )
-    trainer = Trainer(config, training, maker(files), maker(held_out), device)
-    if arguments.resume:
-        trainer.resume(state)
-    card = {
+    names = ("steps", "batch", "learning_rate", "loss", "schedule", "emphasis", "seed")
+    training = TrainingConfig(**{name: getattr(arguments, name) for name in names})
+    return Trainer(config, training, maker(files), maker(held_out), device)
+
+
+def _card(arguments: argparse.Namespace, trained_on: int, held_out: int) -> dict[str, Any]:
+    """The model card, but for the figures."""
+    from MetaAffineRegLib import __version__
+
+    return {
         "task": arguments.task,
-        "trained_on": f"{len(files)} images of '{arguments.task}', {len(held_out)} held out for validation",
-        "data_licence": _LICENCES.get(arguments.task, "not stated"),
+        "trained_on": f"{trained_on} images of '{arguments.task}', {held_out} held out for validation",
+        "data_licence": licences(arguments.data, arguments.task, arguments.datasets),
         "command": "run.py train " + shlex.join(_without_paths(arguments)),
         "deformations": f"rotation +-{arguments.rotation:g} degrees, translation +-{arguments.translation:g} normalised, "
         f"stretch {arguments.stretch:g}",
         "version": __version__,
         "python": platform.python_version(),
     }
-    started = time.monotonic()
-    validation: dict[str, float] = {}
-
-    def log(figures: dict[str, float]) -> None:
-        validation.update(figures)
-        line = json_line({**figures, "seconds": time.monotonic() - started})
-        print(line, flush=True)
-        with log_file.open("a") as f:
-            f.write(line + "\n")
-
-    if not arguments.resume:
-        log_file.unlink(missing_ok=True)
-    trainer.run(log, arguments.save_every, lambda: trainer.save(state, card, resumable=True))
-    figures = {name: value for name, value in validation.items() if name.startswith("validation")}
-    trainer.save(output, {**card, "figures": figures}, resumable=False)
-    state.unlink(missing_ok=True)
-    print(f"{output}: {os.path.getsize(output) / 1024:.0f} kB")
-    return 0
 
 
 def _without_paths(arguments: argparse.Namespace) -> list[str]:
     """The options that shaped the weights, as words."""
     words = []
     for name, value in vars(arguments).items():
-        if name not in ("data", "output", "device", "save_every", "resume"):
+        if name not in ("data", "output", "device", "save_every", "resume") and value is not None:
             words += [f"--{name.replace('_', '-')}", *(map(str, value) if isinstance(value, list) else [str(value)])]
     return words
 
