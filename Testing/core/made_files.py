@@ -4,16 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK
-from MetaAffineRegLib.geometry import ImageGeometry
-from MetaAffineRegLib.image import Image
 from numpy.typing import NDArray
 
 from core.made_images import lattice, made
+from MetaAffineRegLib.geometry import ImageGeometry
+from MetaAffineRegLib.image import Image
 
 SLICE = lattice((100, 80, 1), (1.0, 1.2, 1.0))
 
 
-def write(path: Path, image: Image | NDArray[np.generic], geometry: ImageGeometry = SLICE, kind: type = np.float32, *, flat: bool = True) -> Path:
+def write(
+    path: Path, image: Image | NDArray[np.generic], geometry: ImageGeometry = SLICE, kind: type = np.float32, *, flat: bool = True
+) -> Path:
     """Write an image, or an array on the lattice of ``geometry``; a slice as a 2D file where ``flat``.  The path again."""
     if isinstance(image, Image):
         geometry, array = image.geometry, image.array

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+
 from MetaAffineRegLib.geometry import ImageGeometry
 from MetaAffineRegLib.image import Image
-from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
 
@@ -18,14 +19,15 @@ def brightness(points: Matrix, seed: int = 0, dimension: int = 3) -> Matrix:
     random = np.random.default_rng(seed)
     centers = random.uniform(-26, 26, (24, 3))[:, :dimension]
     widths, heights = random.uniform(3, 12, 24), random.uniform(20, 100, 24)
-    total = np.zeros(points.shape[:-1])
-    for center, width, height in zip(centers, widths, heights, strict=True):
-        squares = ((points[..., :dimension] - center) ** 2).sum(-1)
-        total += height * np.exp(-squares / (2 * width**2))
-    return total
+    flat = points.reshape(-1, 3)[:, :dimension]
+    # |p - c|^2 of every point and blob in one product
+    squares = (flat**2).sum(1)[:, None] - 2 * flat @ centers.T + (centers**2).sum(1)
+    return (np.exp(squares / (-2 * widths**2)) @ heights).reshape(points.shape[:-1])
 
 
-def lattice(size: Sequence[int], spacing: Sequence[float], axes: Matrix | None = None, center: Sequence[float] = (0, 0, 0)) -> ImageGeometry:
+def lattice(
+    size: Sequence[int], spacing: Sequence[float], axes: Matrix | None = None, center: Sequence[float] = (0, 0, 0)
+) -> ImageGeometry:
     """``size`` samples along (i, j, k) around ``center``, mm; the columns of ``axes`` are the directions of i, j, k."""
     matrix = np.eye(4)
     matrix[:3, :3] = (np.eye(3) if axes is None else axes[:3, :3]) * np.asarray(spacing, dtype=float)
@@ -52,7 +54,9 @@ def made(geometry: ImageGeometry, truth: Matrix | None = None, seed: int = 0, na
     return Image.checked(array, geometry, name)
 
 
-def affine(degrees: float = 0.0, shift: Sequence[float] = (0, 0, 0), axis: Sequence[float] = (0, 0, 1), stretch: Matrix | None = None) -> Matrix:
+def affine(
+    degrees: float = 0.0, shift: Sequence[float] = (0, 0, 0), axis: Sequence[float] = (0, 0, 1), stretch: Matrix | None = None
+) -> Matrix:
     """A rotation about an axis through the origin behind a linear map ``stretch`` (3 x 3), then a shift, 4 x 4."""
     x, y, z = np.asarray(axis) / np.linalg.norm(axis)
     skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from MetaAffineRegLib import affine
 
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3])

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import SimpleITK
 import torch
-from MetaAffineRegCLI import batch, register
-from MetaAffineRegLib import checkpoint
-from MetaAffineRegLib.initializer import Initializer, InitializerConfig
 
 from core.made_files import SLICE, slice_pair, write, write_colors, write_series
 from core.made_images import affine, lattice, made
+from MetaAffineRegCLI import batch, register
+from MetaAffineRegLib import checkpoint
+from MetaAffineRegLib.initializer import Initializer, InitializerConfig
 
 VOLUME = lattice((8, 7, 6), (9.0, 9.0, 9.0))
 
@@ -163,11 +163,11 @@ BAD_OPTIONS = {
     "--initial that is none": (text("T0.tfm", b"no transform"), "T0.tfm can't be read as a transform"),
     "--initial that is not linear": (displacement_field, "field.h5 is not a linear transform"),
     "--initial that is flat": (flat_transform, "flat.tfm .*transform"),
-    "--output in no folder": (lambda folder: folder / "none" / "T.tfm", "The folder of --output .* does not exist; create it or choose another"),
+    "--output in no folder": (lambda folder: folder / "none" / "T.tfm", "The folder of --output .* does not exist; create it or"),
     "--output that is a folder": (empty_folder, "--output .* is a folder; give the name of a file"),
     "--output of another kind": (lambda folder: folder / "T.png", "T.png is not a name for a transform; end it in .tfm"),
     "--warped in no folder": (lambda folder: folder / "none" / "w.png", "The folder of --warped .* does not exist"),
-    "--warped in the place of an input": (lambda folder: folder / "moving.nrrd", "moving.nrrd is an input and would be overwritten; choose"),
+    "--warped in the place of an input": (lambda folder: folder / "moving.nrrd", "moving.nrrd is an input and would be overwritten"),
     "--warped with its samples apart": (lambda folder: folder / "w.mhd", "w.mhd is not a name for an image of 2 dimensions"),
     "--warped of another kind": (lambda folder: folder / "w.tfm", "w.tfm is not a name for an image of 2 dimensions; end it in one of"),
     "--report in no folder": (lambda folder: folder / "none" / "r.json", "The folder of --report .* does not exist"),
@@ -192,7 +192,12 @@ def test_cuda_without_cuda(tmp_path, good, capfd, command):
     if command == "register":
         said = refused(register.main, [*good, "--output", tmp_path / "T.tfm", "--device", "cuda"], tmp_path, capfd)
     else:
-        said = refused(batch.main, [table(tmp_path, "id,fixed,moving\na,fixed.nrrd,moving.nrrd\n"), "--output-dir", tmp_path, "--device", "cuda"], tmp_path, capfd)
+        said = refused(
+            batch.main,
+            [table(tmp_path, "id,fixed,moving\na,fixed.nrrd,moving.nrrd\n"), "--output-dir", tmp_path, "--device", "cuda"],
+            tmp_path,
+            capfd,
+        )
     assert "There is no CUDA device" in said and "choose --device cpu" in said
 
 

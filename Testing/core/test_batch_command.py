@@ -4,12 +4,12 @@ import csv
 
 import numpy as np
 import pytest
-from MetaAffineRegCLI.batch import main
-from MetaAffineRegLib.registration import LEVELS
 
 from core.made_files import SLICE, write
 from core.made_images import affine, distance, lattice, made
 from core.test_register_command import matrix_of
+from MetaAffineRegCLI.batch import main
+from MetaAffineRegLib.registration import LEVELS
 
 TRUTHS = {name: affine(9 * number - 20, (4 - number, 2 * number - 5, 0)) for number, name in enumerate("abcde")}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from MetaAffineRegLib import checkpoint
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.initializer import Initializer, InitializerConfig
@@ -109,7 +110,10 @@ def test_damaged_bytes_never_get_past_the_loader(tmp_path, content):
     path = tmp_path / "damaged.pt"
     start = data.find(b"data.pkl")
     generator = torch.Generator().manual_seed(0)
-    places = [*(start + torch.randint(3000, (60,), generator=generator)).tolist(), *(len(data) - 1 - torch.randint(1500, (60,), generator=generator)).tolist()]
+    places = [
+        *(start + torch.randint(3000, (60,), generator=generator)).tolist(),
+        *(len(data) - 1 - torch.randint(1500, (60,), generator=generator)).tolist(),
+    ]
     outcomes = set()
     for place in places:
         damaged = bytearray(data)
@@ -175,7 +179,7 @@ def test_data_of_another_program(tmp_path, other):
 
 
 def test_version_of_another_release(tmp_path, content):
-    refused(spoilt(tmp_path, {**content, "version": 99}), "has format version 99, this program reads version 1; use a model of this release")
+    refused(spoilt(tmp_path, {**content, "version": 99}), "has format version 99, this program reads version 1; use a model of this")
 
 
 def test_missing_card(tmp_path, content):
@@ -251,8 +255,8 @@ def test_huge_networks_are_refused_before_memory_is_taken(tmp_path, content):
 
 
 def test_archive_that_unpacks_to_far_more_than_it_is_is_refused(tmp_path, content):
-    """A small file of zeros, packed: 200 MB once unpacked."""
-    plain = spoilt(tmp_path, {**content, "extra": torch.zeros(50 << 20)})
+    """A small file of zeros, packed: 72 MB once unpacked."""
+    plain = spoilt(tmp_path, {**content, "extra": torch.zeros(18 << 20)})
     packed = tmp_path / "packed.pt"
     with zipfile.ZipFile(plain) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target:
         for entry in source.infolist():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from MetaAffineRegLib.data_terms import OVERLAP_FLOOR, mean_squares, overlap_mean_squares
 
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3])

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from MetaAffineRegLib.affine import nearest_rotation
 from MetaAffineRegTrainingLib.deformations import DeformationDistribution
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from MetaAffineRegLib.affine import identity
 from MetaAffineRegLib.freedom import FREEDOMS, freedom
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from MetaAffineRegLib.errors import InputError
-from MetaAffineRegLib.geometry import ImageGeometry, flip_ras_lps
 
 from core.made_images import affine, apply, lattice
+from MetaAffineRegLib.errors import InputError
+from MetaAffineRegLib.geometry import ImageGeometry, flip_ras_lps
 
 OBLIQUE = affine(35, axis=(2, -1, 3))
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from MetaAffineRegLib.errors import InputError
-from MetaAffineRegLib.image import Image
 
 from core.made_images import lattice
+from MetaAffineRegLib.errors import InputError
+from MetaAffineRegLib.image import Image
 
 GEOMETRY = lattice((4, 3, 2), (1, 1, 1))
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import SimpleITK
-from MetaAffineRegCLI.image_files import read_image, resample, write_image
-from MetaAffineRegLib.image import Image
 
 from core.made_files import write, write_colors, write_series
 from core.made_images import affine, lattice, made
+from MetaAffineRegCLI.image_files import read_image, resample, write_image
+from MetaAffineRegLib.image import Image
 
 SLICE = lattice((20, 16, 1), (1.5, 2.0, 1.0), affine(30), (30, -20, 0))
 VOLUME = lattice((12, 10, 8), (3.0, 4.0, 5.0), affine(35, axis=(2, -1, 3)), (30, -20, 10))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from MetaAffineRegLib.intensity import intensity_windows, window
 
 

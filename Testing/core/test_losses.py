@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from MetaAffineRegLib.affine import identity
 from MetaAffineRegLib.sampling import mapped_grid
 from MetaAffineRegTrainingLib.losses import mean_squared_distance, root_mean_squared_distance

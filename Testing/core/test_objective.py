@@ -2,14 +2,14 @@
 
 import pytest
 import torch
+
+from core.made_images import affine, lattice, made
 from MetaAffineRegLib.affine import identity
 from MetaAffineRegLib.data_terms import mean_squares, overlap_mean_squares
 from MetaAffineRegLib.freedom import FREEDOMS, freedom
 from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.objective import Objective, ParametrizedObjective
 from MetaAffineRegLib.pyramid import resample
-
-from core.made_images import affine, lattice, made
 
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3])
 TERMS = pytest.mark.parametrize("term", [mean_squares, overlap_mean_squares])

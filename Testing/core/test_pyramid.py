@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+
+from core.made_images import affine, apply, brightness, lattice, made, points_of
 from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.image import Image
 from MetaAffineRegLib.pyramid import pyramid, resample
 from MetaAffineRegLib.sampling import axis_coordinates
-
-from core.made_images import affine, apply, brightness, lattice, made, points_of
 
 OBLIQUE = affine(35, axis=(2, -1, 3))
 ASKEW = {2: ((90, 40, 1), (0.7, 1.9, 4.0)), 3: ((50, 30, 20), (1.2, 2.0, 3.1))}

@@ -8,16 +8,16 @@ import sys
 import time
 from pathlib import Path
 
-import MetaAffineRegCLI
 import numpy as np
 import pytest
 import SimpleITK
+
+import MetaAffineRegCLI
+from core.made_files import SLICE, slice_pair, write
+from core.made_images import affine, apply, distance, lattice, made
 from MetaAffineRegCLI.register import main
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.registration import LEVELS
-
-from core.made_files import SLICE, slice_pair, write
-from core.made_images import affine, apply, distance, lattice, made
 
 PACKAGES = Path(MetaAffineRegCLI.__file__).resolve().parents[1]
 
@@ -190,7 +190,10 @@ def test_help_comes_at_once(command):
     path = os.pathsep.join([str(PACKAGES), str(PACKAGES.parent / "MetaAffineRegTraining")])
     started = time.monotonic()
     ran = subprocess.run(
-        [sys.executable, "-m", f"MetaAffineRegCLI.{command}", "--help"], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
+        [sys.executable, "-m", f"MetaAffineRegCLI.{command}", "--help"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
     )
     assert ran.returncode == 0 and f"usage: run.py {command}" in ran.stdout and "--freedom" in ran.stdout
     assert time.monotonic() - started < 3

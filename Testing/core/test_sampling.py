@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from MetaAffineRegLib import affine
 from MetaAffineRegLib.sampling import axis_coordinates, grid_derivative, mapped_grid, pull_back, sample
 

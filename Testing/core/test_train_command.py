@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
+
+from core.made_files import SLICE, write
+from core.made_images import affine, made
 from MetaAffineRegLib import checkpoint
 from MetaAffineRegLib.registration import Settings, register
 from MetaAffineRegTrainingCLI import train
 from MetaAffineRegTrainingCLI.train import hold_out, main, task_files
-
-from core.made_files import SLICE, write
-from core.made_images import affine, made
 
 QUICK = ["--levels", "16", "--lstm-steps", "2", "--steps", "4", "--batch", "4", "--device", "cpu", "--save-every", "2"]
 
@@ -39,7 +39,7 @@ def test_checkpoint_with_its_card(data, tmp_path, capsys):
     model = checkpoint.load(output)
     assert model.network.config.levels == (16,) and len(model.network.cells) == 2
     card = model.card
-    assert card["task"] == "made" and card["data_licence"] == "not stated"
+    assert card["task"] == "made" and "not stated" in card["data_licence"]
     assert card["trained_on"].endswith("1 held out for validation")
     assert "--seed 3" in card["command"] and "--steps 4" in card["command"] and str(tmp_path) not in json.dumps(card)
     assert card["figures"]["validation_mse4_mean"] > 0
@@ -137,7 +137,7 @@ def test_bad_words_are_refused_in_a_sentence(data, tmp_path, capsys, monkeypatch
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
-        ("file\n0.png\n", "splits.csv lacks the columns file and split"),
+        ("file\n0.png\n", "splits.csv lacks .*columns? file"),
         ("file,split\n0.png,test\n", "holds no image to train on"),
         ("file,split\nnone.png,train\n", "none.png does not exist"),
         ("file,split\nsecret.png,train\n", "error: [^ ]*secret.png can't be read as an image"),
@@ -153,7 +153,9 @@ def test_bad_tables_are_refused_in_a_sentence(data, tmp_path, capsys, table, sen
 
 
 def test_options_that_shape_the_weights_are_told_apart_from_places():
-    arguments = train.parser().parse_args(["--task", "made", "--data", "there", "--output", "o.pt", "--levels", "16", "32", "--device", "cpu"])
+    arguments = train.parser().parse_args(
+        ["--task", "made", "--data", "there", "--output", "o.pt", "--levels", "16", "32", "--device", "cpu"]
+    )
     words = train._without_paths(arguments)
     assert words[words.index("--levels") + 1 : words.index("--levels") + 3] == ["16", "32"]
     assert "there" not in words and "o.pt" not in words and "cpu" not in words
