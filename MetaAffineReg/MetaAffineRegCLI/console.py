@@ -16,7 +16,10 @@ def run_command(parser: argparse.ArgumentParser, command: Callable[[argparse.Nam
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # a full disk, a folder that must not be written to, a name that is too long
-        print(f"error: {error.filename or 'A file'} can't be used ({error.strerror or error}); make room or choose another place.", file=sys.stderr)
+        print(
+            f"error: {error.filename or 'A file'} can't be used ({error.strerror or error}); make room or choose another place.",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print("interrupted; nothing half-done was kept", file=sys.stderr)

@@ -33,7 +33,7 @@ def draw(path: Path, fixed: Image, before: NDArray[np.float32], after: NDArray[n
         for axes_of_column, title in zip(axes[0], _TITLES, strict=True):
             axes_of_column.set_title(title)
         figure.text(0.5, 0.01, caption, ha="center")
-        figure.tight_layout(rect=(0, 0.05, 1, 1))
+        figure.tight_layout(rect=(0, 0.06, 1, 0.97))
         figure.savefig(path, format="png", dpi=100)
     finally:
         plt.close(figure)

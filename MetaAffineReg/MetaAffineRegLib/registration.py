@@ -36,7 +36,7 @@ from .pyramid import pyramid, resample
 
 MethodName = Literal["comb", "learn", "plain"]
 METHODS: tuple[MethodName, ...] = ("comb", "learn", "plain")
-DEFAULT_MODEL = {2: "mri"}
+DEFAULT_MODEL = {2: "heads"}
 LEVELS = {2: (16, 32, 64, 128), 3: (12, 24, 48, 96)}
 _ITERATIONS = {"plain": 30, "comb": 15}
 _CHUNK_BYTES = 128 << 20  # of working memory for one batch of pairs
@@ -97,7 +97,7 @@ def register(
     device = choose_device(settings.device)
     frames = [
         pair_frame(fixed.geometry, moving.geometry, initial)
-        for (fixed, moving), initial in zip(pairs, initials or [None] * len(pairs), strict=True)
+        for (fixed, moving), initial in zip(pairs, [None] * len(pairs) if initials is None else initials, strict=True)
     ]
     models = {dimension: _model(settings, dimension) for dimension in {frame.dimension for frame in frames}}
     results: dict[int, Result] = {}
@@ -207,7 +207,7 @@ class _Batch:
         matrix = x[row].cpu().numpy()
         notes: list[str] = []
         singular = np.linalg.svd(matrix[:, :-1], compute_uv=False)
-        if not np.isfinite(matrix).all() or np.linalg.det(matrix[:, :-1]) <= 0 or singular.max() > 2 or singular.min() < 0.5:
+        if np.linalg.det(matrix[:, :-1]) <= 0 or singular.max() > 2 or singular.min() < 0.5:
             notes.append("The result mirrors the image or changes its size by more than a factor of two: do not trust it.")
         if self._method != self._settings.method:
             notes.append("No model is shipped for this dimension, so the method plain was used.")

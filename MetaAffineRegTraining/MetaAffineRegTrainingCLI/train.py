@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from MetaAffineRegTrainingLib.trainer import Trainer
 
 
+def positive(word: str) -> int:
+    """A whole number above zero, for argparse."""
+    number = int(word)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not above zero")
+    return number
+
+
 def parser() -> argparse.ArgumentParser:
     """The options of ``train``."""
     p = argparse.ArgumentParser(prog="run.py train", description="Train an initializer and write its checkpoint.")
@@ -35,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--datasets", nargs="+", help="take only these data sets (column 'dataset' of splits.csv)")
     p.add_argument("--levels", type=int, nargs="+", default=[16, 32], help="grid sizes, coarse to fine; one: the paper's one-level network")
-    p.add_argument("--lstm-steps", type=int, default=5, help="K, steps a level")
+    p.add_argument("--lstm-steps", type=positive, default=5, help="K, steps a level")
     p.add_argument(
         "--gradient-input",
         choices=["raw", "direction"],
@@ -46,8 +54,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--translation", type=float, default=0.5, help="largest shift, normalised: 0.5 is a quarter of the image")
     p.add_argument("--stretch", type=float, default=0.0, help="0.15: the full affine deformations of the paper's Table 5")
     p.add_argument("--noise", type=float, default=0.05, help="standard deviation of the noise on the fixed image")
-    p.add_argument("--steps", type=int, default=4000, help="steps of Adam")
-    p.add_argument("--batch", type=int, default=128, help="pairs a step")
+    p.add_argument("--steps", type=positive, default=4000, help="steps of Adam")
+    p.add_argument("--batch", type=positive, default=128, help="pairs a step")
     p.add_argument("--learning-rate", type=float, default=0.005)
     p.add_argument("--loss", choices=["mse", "rms"], default="rms", help="equation (8), or its root")
     p.add_argument(
@@ -56,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--emphasis", type=float, default=0.0, help="weight of the loss after LSTM step k is k ** EMPHASIS: 0 weighs all alike")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    p.add_argument("--save-every", type=int, default=250, help="Adam steps between two states to resume from")
+    p.add_argument("--save-every", type=positive, default=250, help="Adam steps between two states to resume from")
     p.add_argument("--resume", action="store_true", help="take up the state beside --output")
     return p
 
