@@ -15,8 +15,6 @@ from MetaAffineRegLib.errors import InputError
 from .tasks import hold_out, licences, task_files
 
 if TYPE_CHECKING:
-    import torch
-
     from MetaAffineRegTrainingLib.trainer import Trainer
 
 
@@ -77,11 +75,10 @@ def train(arguments: argparse.Namespace) -> int:
     state, log_file = output.with_suffix(".resume.pt"), output.with_suffix(".log.jsonl")
     if arguments.resume and not state.is_file():
         raise InputError(f"There is nothing to resume: {state} does not exist; leave --resume out to start anew.")
-    from MetaAffineRegLib.devices import choose_device
     from MetaAffineRegTrainingLib.trainer import json_line
 
     files, held_out = hold_out(task_files(arguments.data, arguments.task, arguments.datasets), arguments.seed)
-    trainer = _trainer(arguments, files, held_out, choose_device(arguments.device))
+    trainer = _trainer(arguments, files, held_out)
     card = _card(arguments, len(files), len(held_out))
     if arguments.resume:
         trainer.resume(state)
@@ -104,15 +101,17 @@ def train(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _trainer(arguments: argparse.Namespace, files: list[Path], held_out: list[Path], device: "torch.device") -> "Trainer":
+def _trainer(arguments: argparse.Namespace, files: list[Path], held_out: list[Path]) -> "Trainer":
     """The trainer of these options, its images read; raises InputError for settings that make no network."""
     from MetaAffineRegCLI.image_files import read_image
+    from MetaAffineRegLib.devices import choose_device
     from MetaAffineRegLib.initializer import InitializerConfig
     from MetaAffineRegTrainingLib.deformations import DeformationDistribution
     from MetaAffineRegTrainingLib.pairs import PairMaker
     from MetaAffineRegTrainingLib.sources import source_stack
     from MetaAffineRegTrainingLib.trainer import Trainer, TrainingConfig
 
+    device = choose_device(arguments.device)
     dimension = read_image(files[0]).image.geometry.dimension
     try:
         config = InitializerConfig(dimension, tuple(arguments.levels), arguments.lstm_steps, gradient_input=arguments.gradient_input)

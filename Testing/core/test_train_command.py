@@ -117,7 +117,7 @@ BAD = {
     "nothing to resume": (["--resume"], "There is nothing to resume"),
     "levels that do not nest": (["--levels", "12", "16"], "each must divide the finest"),
     "levels that are too many": (["--levels", *["16"] * 9], "These settings make no network"),
-    "no steps": (["--lstm-steps", "0"], "These settings make no network"),
+    "too many steps": (["--lstm-steps", "99"], "These settings make no network"),
 }
 
 
@@ -132,6 +132,15 @@ def test_bad_words_are_refused_in_a_sentence(data, tmp_path, capsys, monkeypatch
     said = capsys.readouterr().err
     assert re.search(f"^error: .*{sentence}", said), said
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("option", ["--steps", "--batch", "--lstm-steps", "--save-every"])
+def test_counts_are_above_zero(data, tmp_path, capsys, option):
+    with pytest.raises(SystemExit) as end:
+        run(data, tmp_path / "mine.pt", option, "0")
+    assert end.value.code == 2
+    assert "0 is not above zero" in capsys.readouterr().err
+    assert not (tmp_path / "mine.pt").exists()
 
 
 @pytest.mark.parametrize(
