@@ -9,7 +9,7 @@ from MetaAffineRegLib.errors import Cancelled, InputError
 from MetaAffineRegLib.registration import LEVELS, Settings, register
 
 PLAIN = Settings(method="plain", device="cpu")
-COMB = Settings(model="hands", device="cpu")
+COMB = Settings(model="mri", device="cpu")
 SLICE = lattice((100, 80, 1), (1.0, 1.2, 3.0))
 SHEAR = np.array([[1.05, 0.06, 0], [0, 0.94, 0], [0, 0, 1]])
 
@@ -34,16 +34,19 @@ def test_plain_recovers_slices_and_a_volume_in_one_call():
         assert result.method == "plain" and result.model is None and result.notes == () and result.device == "cpu"
 
 
-@pytest.mark.parametrize("degrees", [-45, 45])
-def test_comb_recovers_slices_turned_by_45_degrees(degrees):
-    """By a model of another kind of image; its learned steps alone come nearer than no step, and are not the end."""
+@pytest.mark.parametrize("degrees", [-30, 30])
+def test_comb_recovers_slices_turned_by_30_degrees(degrees):
+    """By a model of another kind of image, so one miss is allowed; its learned steps come nearer, and are not the end."""
     truth = affine(degrees, (3, -4, 0))
-    pairs = [pair(SLICE, truth, seed) for seed in range(3)]
-    for refined, learned in zip(register(pairs, COMB), register(pairs, Settings("learn", model="hands", device="cpu")), strict=True):
-        assert distance(refined.fixed_to_moving_lps, truth, SLICE) < 0.1
-        assert 0.1 < distance(learned.fixed_to_moving_lps, truth, SLICE) < 0.7 * distance(np.eye(4), truth, SLICE)
-        assert (refined.method, learned.method) == ("comb", "learn") and refined.model == learned.model == "hands"
-        assert learned.evaluations < 1 < refined.evaluations  # in evaluations on the finest grid
+    pairs = [pair(SLICE, truth, seed) for seed in range(8)]
+    refined = register(pairs, COMB)
+    learned = register(pairs, Settings("learn", model="mri", device="cpu"))
+    assert sum(distance(result.fixed_to_moving_lps, truth, SLICE) < 0.1 for result in refined) >= 7
+    left = np.median([distance(result.fixed_to_moving_lps, truth, SLICE) for result in learned])
+    assert 0.1 < left < 0.5 * distance(np.eye(4), truth, SLICE)
+    assert {(result.method, result.model) for result in refined} == {("comb", "mri")}
+    assert {(result.method, result.model) for result in learned} == {("learn", "mri")}
+    assert all(few.evaluations < 1 < many.evaluations for few, many in zip(learned, refined, strict=True))  # on the finest grid
 
 
 @pytest.mark.parametrize("freedom", ["rigid", "similarity"])
