@@ -240,6 +240,8 @@ class MetaAffineRegTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def runTest(self) -> None:
+        if not MetaAffineRegLogic.isTorchInstalled():
+            self.skipTest("PyTorch is not installed")
         self.setUp()
         self.test_movedSliceComesBack()
 
