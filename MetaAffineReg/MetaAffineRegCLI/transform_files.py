@@ -8,8 +8,6 @@ import SimpleITK as sitk
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.geometry import Matrix
 
-SUFFIXES = (".tfm", ".txt", ".h5")
-
 
 def write_transform(path: Path, fixed_to_moving_lps: Matrix) -> None:
     """Write a 4 x 4 map."""
