@@ -36,11 +36,9 @@ class MetaAffineReg(ScriptedLoadableModule):
         self.parent.contributors = ["MetaAffineReg contributors"]
         self.parent.helpText = _(
             "Lays the moving volume on the fixed volume by an affine transform. Volumes of one slice are registered in their plane. "
-            "A learned optimizer finds the start and L-BFGS refines it."
+            "All rotations are searched, and the status line says how sure the result is."
         )
-        self.parent.acknowledgementText = _(
-            "Based on F. Kanter and J. Lellmann, A Flexible Meta Learning Model for Image Registration, MIDL 2022."
-        )
+        self.parent.acknowledgementText = _("After Kanter and Lellmann: A Flexible Meta Learning Model for Image Registration, MIDL 2022.")
 
 
 @parameterNodeWrapper
@@ -61,8 +59,7 @@ class MetaAffineRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic: MetaAffineRegLogic | None = None
         self._parameterNode: MetaAffineRegParameterNode | None = None
         self._parameterNodeGuiTag: int | None = None
-        self._running = False
-        self._stopRequested = False
+        self._running = self._stopRequested = False
 
     def setup(self) -> None:
         """Called once, when the panel is first opened."""
@@ -168,15 +165,12 @@ class MetaAffineRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def register(self) -> str:
         """Run the logic on the chosen nodes and put its result to use; returns the sentence for the status line."""
         parameters = self._parameterNode
-        fixed, moving = parameters.fixedVolume, parameters.movingVolume
-        result = self.logic.process(
-            fixed, moving, parameters.outputTransform, progress=self.showProgress, cancelled=lambda: self._stopRequested
-        )
+        fixed, moving, output = parameters.fixedVolume, parameters.movingVolume, parameters.outputTransform
+        result = self.logic.process(fixed, moving, output, progress=self.showProgress, cancelled=lambda: self._stopRequested)
         moving.SetAndObserveTransformNodeID(result.transform_id)
         parameters.outputTransform = slicer.mrmlScene.GetNodeByID(result.transform_id)
-        done = _("{moving} was laid on {fixed}: criterion {before:.3g} before, {after:.3g} after, {seconds:.1f} s on {device}.")
-        figures = {"before": result.criterion_before, "after": result.criterion_after, "seconds": result.seconds, "device": result.device}
-        return " ".join((done.format(moving=moving.GetName(), fixed=fixed.GetName(), **figures), *result.notes))
+        done = _("{0} was laid on {1} in {2:.1f} s on {3}.").format(moving.GetName(), fixed.GetName(), result.seconds, result.device)
+        return " ".join(filter(None, (done, result.judgement, *result.notes)))
 
     def showProgress(self, stage: str, fraction: float) -> None:
         """The one place where the panel is kept alive during registration, which runs in the main thread."""
@@ -189,9 +183,8 @@ class MetaAffineRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             try:
                 import PyTorchUtils
             except ModuleNotFoundError:
-                self.ui.statusLabel.setText(
-                    _("Install the extension PyTorch in the Extensions Manager and restart Slicer, then come back here.")
-                )
+                message = _("Install the extension PyTorch in the Extensions Manager and restart Slicer, then come back here.")
+                self.ui.statusLabel.setText(message)
                 return
             PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True)
             importlib.invalidate_caches()
@@ -221,13 +214,11 @@ class MetaAffineRegLogic(ScriptedLoadableModuleLogic):
     ) -> Any:
         """Register two volumes and return the result, whose ``transform_id`` names the transform node.
 
-        Without ``outputTransformNode`` a transform "<moving> to <fixed>" is made.  ``settings`` are the fields of
-        MetaAffineRegLib.registration.Settings, for example ``freedom="rigid"``.  ``progress`` gets the stage and a fraction;
-        ``cancelled`` is asked often and stops the work by returning true.  The volumes are not changed.
-        Raises InputError (a sentence for the user) and Cancelled; then nothing was changed.
+        Without ``outputTransformNode`` a transform "<moving> to <fixed>" is made.  ``settings`` are the fields of Settings in
+        MetaAffineRegLib.registration, for example ``rotation_range=30``.  ``progress`` gets the stage and a fraction; ``cancelled`` is
+        asked often and stops the work by returning true.  Raises InputError and Cancelled; nothing was changed then, the volumes never are.
         """
-        # These import torch: it is reached when work begins, never when the module is loaded.
-        from MetaAffineRegLib.registration import Settings
+        from MetaAffineRegLib.registration import Settings  # imports torch: when work begins, never when the module is loaded
         from MetaAffineRegMRML.registration_nodes import register_nodes
 
         return register_nodes(fixedNode, movingNode, outputTransformNode, Settings(**settings), initialTransformNode, progress, cancelled)
@@ -253,7 +244,6 @@ class MetaAffineRegTest(ScriptedLoadableModuleTest):
         for node in (fixed, moving):
             slicer.util.updateVolumeFromArray(node, pattern[np.newaxis])
         moving.SetOrigin(6, 0, 0)
-        result = MetaAffineRegLogic().process(fixed, moving, method="plain")
-        transform = slicer.mrmlScene.GetNodeByID(result.transform_id)
+        transform = slicer.mrmlScene.GetNodeByID(MetaAffineRegLogic().process(fixed, moving).transform_id)
         np.testing.assert_allclose(slicer.util.arrayFromTransformMatrix(transform)[:3, 3], (-6, 0, 0), atol=0.2)
         self.delayDisplay("The moved slice came back")

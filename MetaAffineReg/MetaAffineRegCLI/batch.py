@@ -4,6 +4,7 @@ import argparse
 import csv
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from MetaAffineRegLib.errors import InputError
 
 from .console import run_command
-from .options import add_registration_options, settings_of
+from .options import RUNNER_UP, add_registration_options, runner_up_path, settings_of
 
 if TYPE_CHECKING:
     from MetaAffineRegLib.geometry import Matrix
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("id", "fixed", "moving")
 _REPORT = (
-    *("id", "status", "message", "criterion_before", "criterion_after", "rotation_degrees", "shift_mm", "scale_min", "scale_max"),
+    *("id", "done", "message", "status", "probability", "overlap", "margin", "consistency_mm", "runner_up"),
+    *("criterion", "criterion_before", "criterion_after", "rotation_degrees", "shift_mm", "scale_min", "scale_max"),
     *("evaluations", "seconds", "method", "model", "device", "notes"),
 )
 _MOST_SAMPLES = 1 << 26  # of images that are held at once
 _LONGEST_ID = 100  # characters; file systems end at 255 bytes
+_JUDGED = ("ok", "ambiguous", "failed")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ def parser() -> argparse.ArgumentParser:
     """The options of ``batch``."""
     p = argparse.ArgumentParser(
         prog="run.py batch",
-        description="Register every row of a table. Writes DIR/<id>.tfm and DIR/report.csv; a second run does only what is missing.",
+        description="Register every row of a table. Writes DIR/<id>.tfm and DIR/report.csv, and DIR/<id>-runner-up.tfm "
+        "where a result is ambiguous or failed; a second run does only what is missing.",
     )
     p.add_argument("pairs", type=Path, help="CSV with the columns id, fixed, moving; paths relative to it")
     p.add_argument("--output-dir", type=Path, required=True, help="folder for transforms and report; made where only it is missing")
@@ -51,20 +55,22 @@ def parser() -> argparse.ArgumentParser:
 
 
 def register_table(arguments: argparse.Namespace) -> int:
-    """Run the table; 0 when every row has its transform, 1 when some do not."""
+    """Run the table; 0 when every row has its transform, 1 when some do not, or have one that says of itself that it failed."""
     rows = read_table(arguments.pairs)
     folder: Path = arguments.output_dir
     if arguments.batch_size < 1:
         raise InputError(f"--batch-size {arguments.batch_size} is not a number of pairs; give 1 or more.")
     if not folder.is_dir() and (folder.exists() or not folder.parent.is_dir()):
         raise InputError(f"--output-dir {folder} can't be used: it is a file, or its parent folder does not exist; choose another.")
+    if arguments.initial and arguments.initial.resolve() in {runner_up_path(folder / f"{row.id}.tfm").resolve() for row in rows}:
+        raise InputError(f"--initial {arguments.initial} is the name of the runner-up of a row; choose another name or --output-dir.")
     from MetaAffineRegLib.checkpoint import load
-    from MetaAffineRegLib.devices import choose_device
+    from MetaAffineRegLib.registration import register
 
     from .transform_files import read_transform
 
     settings = settings_of(arguments)
-    choose_device(settings.device)
+    register([], settings)  # raises InputError where there is no such device or no such range of rotations
     if settings.model is not None:
         load(settings.model)
     initial = read_transform(arguments.initial) if arguments.initial else None
@@ -78,11 +84,26 @@ def register_table(arguments: argparse.Namespace) -> int:
         done += len(lines)
         print(f"{done} of {len(todo)} pairs, {time.monotonic() - started:.1f} s", file=sys.stderr)
     _write_report(folder / "report.csv", [report[row.id] for row in rows if row.id in report])
-    bad = [report[row.id] for row in todo if report[row.id]["status"] != "ok"]
-    for line in bad:
-        print(f"error: {line['id']}: {line['message']}", file=sys.stderr)
-    print(f"{len(todo) - len(bad)} registered, {len(rows) - len(todo)} already there, {len(bad)} failed")
-    return 1 if bad else 0
+    bad = [report[row.id] for row in todo if report[row.id]["done"] != "yes"]
+    _say_doubts([report[row.id] for row in todo])
+    judged = Counter(report[row.id].get("status") for row in rows if row.id in report)
+    counts = ", ".join(f"{judged[status]} {status}" for status in _JUDGED)
+    print(
+        f"{len(todo) - len(bad)} registered, {len(rows) - len(todo)} already there, {len(bad)} not done"
+        + (f"; of all rows {counts}" if any(judged[status] for status in _JUDGED) else "")
+    )
+    return 1 if bad or judged["failed"] else 0
+
+
+def _say_doubts(lines: list[dict[str, Any]]) -> None:
+    """Say on the error stream which lines of the report are not done, ambiguous or failed, and why."""
+    from .report import caution
+
+    for line in lines:
+        if line["done"] != "yes":
+            print(f"error: {line['id']}: {line['message']}", file=sys.stderr)
+        elif warning := caution(line["status"], line["runner_up"]):
+            print(f"{line['status']}: {line['id']}: {warning}", file=sys.stderr)
 
 
 def read_table(path: Path) -> list[Row]:
@@ -109,6 +130,11 @@ def read_table(path: Path) -> list[Row]:
         if not name or name in seen or name != Path(name).name or name.startswith(".") or "\\" in name or len(name) > _LONGEST_ID:
             raise InputError(f"{path} has an id '{name}' that is empty, not alone or no file name; give every row an id of its own.")
         seen.add(name)
+    for name in sorted(seen):
+        if name + RUNNER_UP in seen:
+            raise InputError(
+                f"{path} has the ids '{name}' and '{name}{RUNNER_UP}', which is the name of the runner-up of the former; rename one."
+            )
     return [Row(line["id"], path.parent / (line["fixed"] or ""), path.parent / (line["moving"] or "")) for line in lines]
 
 
@@ -119,15 +145,22 @@ def _registered(
     from MetaAffineRegLib.files import written_together
     from MetaAffineRegLib.registration import register
 
+    from .report import runner_up
     from .transform_files import write_transform
 
     for part, bad in _read(rows, settings, batch_size):
         results = register([(fixed, moving) for _, fixed, moving in part], settings, [initial] * len(part))
         lines = bad
         for (row, fixed, _), result in zip(part, results, strict=True):
-            with written_together(folder / f"{row.id}.tfm") as (beside,):
-                write_transform(beside, result.fixed_to_moving_lps)
-            lines.append(_line(row, fixed, result))
+            output = folder / f"{row.id}.tfm"
+            other, second = runner_up(result), runner_up_path(output)
+            with written_together(output, *(() if other is None else (second,))) as parts:
+                write_transform(parts[0], result.fixed_to_moving_lps)
+                if other is None:
+                    second.unlink(missing_ok=True)  # of an earlier run
+                else:
+                    write_transform(parts[1], other)
+            lines.append(_line(row, fixed, result, None if other is None else second.name))
         yield lines
 
 
@@ -147,7 +180,7 @@ def _read(
             fixed, moving = read_image(row.fixed).image, read_image(row.moving).image
             check_pair(fixed, moving, settings)
         except InputError as error:
-            bad.append({"id": row.id, "status": "error", "message": str(error)})
+            bad.append({"id": row.id, "done": "no", "message": str(error)})
             continue
         part.append((row, fixed, moving))
         samples += fixed.array.size + moving.array.size
@@ -158,11 +191,11 @@ def _read(
         yield part, bad
 
 
-def _line(row: Row, fixed: "Image", result: "Result") -> dict[str, Any]:
+def _line(row: Row, fixed: "Image", result: "Result", runner_up_file: str | None) -> dict[str, Any]:
     from .report import figures
 
     values = figures(result, fixed.geometry)
-    return {"id": row.id, "status": "ok", "message": "", **values, "notes": "; ".join(values["notes"])}
+    return {"id": row.id, "done": "yes", "message": "", "runner_up": runner_up_file, **values, "notes": "; ".join(values["notes"])}
 
 
 def _earlier_report(path: Path) -> dict[str, dict[str, Any]]:

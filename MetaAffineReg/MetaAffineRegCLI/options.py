@@ -9,15 +9,27 @@ from MetaAffineRegLib.errors import InputError
 if TYPE_CHECKING:
     from MetaAffineRegLib.registration import Settings
 
+RUNNER_UP = "-runner-up"  # what its name has behind that of the transform
+
 
 def add_registration_options(parser: argparse.ArgumentParser) -> None:
-    """Model, method, freedom, start, device."""
-    parser.add_argument("--model", help="name of a shipped model or a checkpoint file (default: the one for the images' dimension)")
+    """Model, method, range of rotations, freedom, start, device."""
+    parser.add_argument(
+        "--model", help="name of a shipped model or a checkpoint file (default: the one for the method and the images' dimension)"
+    )
     parser.add_argument(
         "--method",
-        choices=["comb", "learn", "plain"],
-        default="comb",
-        help="learned start and L-BFGS, learned start alone, or L-BFGS alone (default: comb)",
+        choices=["robust", "comb", "learn", "plain"],
+        default="robust",
+        help="search of all rotations that judges its own result; or from one start: learned steps and L-BFGS, "
+        "learned steps alone, or L-BFGS alone (default: robust)",
+    )
+    parser.add_argument(
+        "--rotation-range",
+        type=float,
+        default=180.0,
+        metavar="DEGREES",
+        help="how far from the start robust searches, 0 to 180 (default: 180, all rotations)",
     )
     parser.add_argument(
         "--freedom", choices=["affine", "similarity", "rigid"], default="affine", help="what the transform may do (default: affine)"
@@ -32,7 +44,8 @@ def add_registration_options(parser: argparse.ArgumentParser) -> None:
         "--outside",
         choices=["overlap", "zero"],
         default="overlap",
-        help="what the finest levels do where one image is missing: leave it out, or take it for zero as the paper does (default: overlap)",
+        help="what the finest levels of comb and plain do where one image is missing: leave it out, or take it for zero "
+        "as the paper does (default: overlap)",
     )
 
 
@@ -41,8 +54,18 @@ def settings_of(arguments: argparse.Namespace) -> "Settings":
     from MetaAffineRegLib.registration import Settings
 
     return Settings(
-        method=arguments.method, freedom=arguments.freedom, model=arguments.model, device=arguments.device, outside=arguments.outside
+        method=arguments.method,
+        freedom=arguments.freedom,
+        model=arguments.model,
+        rotation_range=arguments.rotation_range,
+        device=arguments.device,
+        outside=arguments.outside,
     )
+
+
+def runner_up_path(output: Path) -> Path:
+    """Where the second best transform goes that belongs to the one in ``output``."""
+    return output.with_name(f"{output.stem}{RUNNER_UP}.tfm")
 
 
 def check_folder(path: Path, option: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from MetaAffineRegLib.errors import InputError
 
 from .console import run_command
-from .options import add_registration_options, check_folder, settings_of
+from .options import add_registration_options, check_folder, runner_up_path, settings_of
 
 if TYPE_CHECKING:
     from MetaAffineRegLib.geometry import Matrix
@@ -23,7 +23,8 @@ def parser() -> argparse.ArgumentParser:
     """The options of ``register``."""
     p = argparse.ArgumentParser(
         prog="run.py register",
-        description="Align the moving image with the fixed image. Writes an ITK affine transform, fixed point -> moving point, LPS mm.",
+        description="Align the moving image with the fixed image. Writes an ITK affine transform, fixed point -> moving point, LPS mm. "
+        "A result that is ambiguous or failed has its runner-up beside it, NAME-runner-up.tfm.",
     )
     p.add_argument("fixed", type=Path, help="image file or DICOM folder")
     p.add_argument("moving", type=Path, help="image file or DICOM folder")
@@ -36,12 +37,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def register_files(arguments: argparse.Namespace) -> int:
-    """Run the registration that the options describe."""
+    """Run the registration that the options describe; 0 when it is done, 1 when the result says of itself that it failed."""
     _check_names(arguments)
     from MetaAffineRegLib.geometry import pair_frame
     from MetaAffineRegLib.registration import register
 
     from .image_files import check_image_name, read_image
+    from .report import caution, summary
     from .transform_files import read_transform
 
     fixed, moving = read_image(arguments.fixed), read_image(arguments.moving)
@@ -52,11 +54,13 @@ def register_files(arguments: argparse.Namespace) -> int:
     initial = read_transform(arguments.initial) if arguments.initial else None
     (result,) = register([(fixed.image, moving.image)], settings_of(arguments), [initial])
     frame = pair_frame(fixed.image.geometry, moving.image.geometry, initial)
-    _write(arguments, fixed, moving, result, frame.to_lps(frame.start))
-    print(_summary(result, fixed))
+    second = _write(arguments, fixed, moving, result, frame.to_lps(frame.start))
+    print(summary(result, fixed.image.geometry))
     for note in result.notes:
         print(f"note: {note}", file=sys.stderr)
-    return 0
+    if warning := caution(result.status, str(second) if second else None):
+        print(f"{result.status}: {warning}", file=sys.stderr)
+    return 1 if result.status == "failed" else 0
 
 
 def _check_names(arguments: argparse.Namespace) -> None:
@@ -64,34 +68,43 @@ def _check_names(arguments: argparse.Namespace) -> None:
     outputs = {f"--{name}": getattr(arguments, name) for name in ("output", "warped", "report", "picture") if getattr(arguments, name)}
     for option, path in outputs.items():
         check_folder(path, option)
-    if len({path.resolve() for path in outputs.values()}) < len(outputs):
-        raise InputError("Two outputs have the same name; give each a name of its own.")
+    if arguments.output.suffix not in (".tfm", ".txt", ".h5"):
+        raise InputError(f"--output {arguments.output} is not a name for a transform; end it in .tfm.")
+    second = runner_up_path(arguments.output)
+    check_folder(second, "the runner-up of --output")
+    if len({path.resolve() for path in (*outputs.values(), second)}) <= len(outputs):
+        raise InputError(f"Two outputs have the same name; give each a name of its own, and none that of the runner-up, {second.name}.")
     inputs = {arguments.fixed.resolve(), arguments.moving.resolve()}
+    if second.resolve() in inputs or (arguments.initial and second.resolve() == arguments.initial.resolve()):
+        raise InputError(f"{second} is an input, and it is the name of the runner-up of --output {arguments.output}; choose another name.")
     for option, path in outputs.items():
         if path.resolve() in inputs:
             raise InputError(f"{option} {path} is an input and would be overwritten; choose another name.")
-    if arguments.output.suffix not in (".tfm", ".txt", ".h5"):
-        raise InputError(f"--output {arguments.output} is not a name for a transform; end it in .tfm.")
     if arguments.picture and arguments.picture.suffix.lower() != ".png":
         raise InputError(f"--picture {arguments.picture} is not a name for a picture; end it in .png.")
 
 
-def _write(arguments: argparse.Namespace, fixed: "ImageFile", moving: "ImageFile", result: "Result", start: "Matrix") -> None:
-    """All outputs, or none."""
+def _write(arguments: argparse.Namespace, fixed: "ImageFile", moving: "ImageFile", result: "Result", start: "Matrix") -> Path | None:
+    """All outputs, or none; returns the name of the runner-up's file where there is one, and leaves none of an earlier run."""
     from MetaAffineRegLib.files import written_together
     from MetaAffineRegLib.image import Image
 
     from .image_files import resample, write_image
-    from .report import document
+    from .report import document, runner_up, summary
     from .transform_files import write_transform
 
-    names = [arguments.output, *(path for path in (arguments.warped, arguments.report, arguments.picture) if path)]
+    other, second = runner_up(result), runner_up_path(arguments.output)
+    kept = None if other is None else second
+    names = [arguments.output, *(path for path in (kept, arguments.warped, arguments.report, arguments.picture) if path)]
     with ExitStack() as stack:
         parts = dict(zip(names, stack.enter_context(written_together(*names)), strict=True))
         write_transform(parts[arguments.output], result.fixed_to_moving_lps)
+        if other is not None:
+            write_transform(parts[second], other)
         if arguments.report:
             remarks = (*fixed.remarks, *moving.remarks)
-            parts[arguments.report].write_text(json.dumps(document(result, fixed.image.geometry, remarks), indent=2) + "\n")
+            report = document(result, fixed.image.geometry, remarks, kept.name if kept else None)
+            parts[arguments.report].write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
         if arguments.warped or arguments.picture:
             after = resample(moving.image, fixed.image, result.fixed_to_moving_lps)
         if arguments.warped:
@@ -99,19 +112,11 @@ def _write(arguments: argparse.Namespace, fixed: "ImageFile", moving: "ImageFile
         if arguments.picture:
             from .picture import draw
 
-            draw(parts[arguments.picture], fixed.image, resample(moving.image, fixed.image, start), after, _summary(result, fixed))
-
-
-def _summary(result: "Result", fixed: "ImageFile") -> str:
-    from .report import figures
-
-    values = figures(result, fixed.image.geometry)
-    return (
-        f"mean squares {values['criterion_before']:.5f} -> {values['criterion_after']:.5f}, "
-        f"rotation {values['rotation_degrees']:.2f} degrees, "
-        f"shift {values['shift_mm']:.2f} mm, scale {values['scale_min']:.3f} .. {values['scale_max']:.3f}; "
-        f"{values['method']}, {values['device']}, {values['seconds']:.2f} s"
-    )
+            caption = summary(result, fixed.image.geometry)
+            draw(parts[arguments.picture], fixed.image, resample(moving.image, fixed.image, start), after, caption)
+        if kept is None:
+            second.unlink(missing_ok=True)
+    return kept
 
 
 def main(words: list[str] | None = None) -> int:

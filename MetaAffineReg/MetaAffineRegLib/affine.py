@@ -46,3 +46,9 @@ def nearest_rotation(matrix: Tensor) -> Tensor:
     sign = torch.linalg.det(u @ vh)
     vh = torch.cat((vh[..., :-1, :], vh[..., -1:, :] * sign[..., None, None]), -2)
     return u @ vh
+
+
+def distance(x: Tensor, y: Tensor) -> Tensor:
+    """Root mean square of |x(z) - y(z)| over [-1, 1]^d, ``(B,)``; coordinates of a dense grid have mean 0 and variance 1/3."""
+    difference = x - y
+    return (difference[..., :-1].square().sum((-1, -2)) / 3 + difference[..., -1].square().sum(-1)).sqrt()

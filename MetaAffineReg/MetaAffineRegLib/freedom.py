@@ -24,8 +24,8 @@ class Freedom(Protocol):
     def maps(self, p: Tensor) -> Tensor:
         """p ``(B, n)`` -> x ``(B, d, d + 1)``."""
 
-    def pull_back(self, p: Tensor, gradient: Tensor) -> Tensor:
-        """df/dx ``(B, d, d + 1)`` at maps(p) -> df/dp ``(B, n)``."""
+    def jacobian(self, p: Tensor) -> Tensor:
+        """dx/dp at maps(p), ``(B, d (d + 1), n)``, the entries of x in the order of ``flatten``."""
 
     def select(self, rows: Tensor) -> "Freedom":
         """The freedom of the pairs ``rows`` (indices) only."""
@@ -41,8 +41,9 @@ class AffineFreedom:
     def maps(self, p: Tensor) -> Tensor:
         return p.unflatten(1, self._shape)
 
-    def pull_back(self, p: Tensor, gradient: Tensor) -> Tensor:
-        return gradient.flatten(1)
+    def jacobian(self, p: Tensor) -> Tensor:
+        n = self.origin.shape[1]
+        return torch.eye(n, dtype=p.dtype, device=p.device).expand(len(p), n, n)
 
     def select(self, rows: Tensor) -> "AffineFreedom":
         return AffineFreedom(self.origin[rows].unflatten(1, self._shape))
@@ -67,16 +68,26 @@ class GroupFreedom:
         matrix = torch.linalg.matrix_exp(self._algebra(p)) @ self._start
         return torch.cat((matrix, self._offset(p)), -1)
 
-    def pull_back(self, p: Tensor, gradient: Tensor) -> Tensor:
+    def jacobian(self, p: Tensor) -> Tensor:
+        d, count = self._start.shape[-1], len(self._generators)
+        columns = p.new_zeros(len(p), count + d, d, d + 1)
+        columns[:, :count, :, :d] = self._tangents(p) @ self._start[:, None]
+        columns[:, torch.arange(count, count + d), torch.arange(d), d] = 1
+        return columns.flatten(2).mT
+
+    def _tangents(self, p: Tensor) -> Tensor:
+        """The derivatives of exp(sum_i p_i G_i), ``(B, n, d, d)``."""
+        algebra = self._algebra(p)
+        d = algebra.shape[-1]
+        if d == 2:  # in the plane the generators commute
+            return self._generators @ torch.linalg.matrix_exp(algebra)[:, None]
         # exp([[X, G], [0, X]]) holds the derivative of exp at X in the direction G (Higham, Functions of Matrices, 3.6).
-        d = gradient.shape[-2]
-        algebra = self._algebra(p)[:, None].expand(-1, len(self._generators), -1, -1)
+        algebra = algebra[:, None].expand(-1, len(self._generators), -1, -1)
         block = torch.zeros(*algebra.shape[:2], 2 * d, 2 * d, dtype=p.dtype, device=p.device)
         block[..., :d, :d] = algebra
         block[..., d:, d:] = algebra
         block[..., :d, d:] = self._generators
-        tangents = torch.linalg.matrix_exp(block)[..., :d, d:] @ self._start[:, None]
-        return torch.cat(((tangents * gradient[:, None, :, :-1]).sum((-1, -2)), gradient[..., -1]), 1)
+        return torch.linalg.matrix_exp(block)[..., :d, d:]
 
     def select(self, rows: Tensor) -> "GroupFreedom":
         part = object.__new__(GroupFreedom)

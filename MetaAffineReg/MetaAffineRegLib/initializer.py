@@ -2,19 +2,25 @@
 
 Each step k of each pyramid level has an LSTM cell of its own; the layers L_in and L_out are shared by
 all of them.  A one-level network is the paper's model, several levels are its Table 6.
+
+The network works in the frame of its start: x_k = start o u_k with u_0 the identity, so that what it learned about
+one start holds for every other.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from . import affine
 from .objective import Objective
 
-GradientInput = Literal["raw", "direction"]
+GradientInput = Literal["raw", "direction", "newton"]
+DataTermName = Literal["mean_squares", "unexplained_content"]
 _RAW_SCALE = 20.0  # gradients of mean squares of images of spread one become numbers of the size of one
+_DAMPING = 0.05  # share of the diagonal added to the Gauss-Newton matrix
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,8 @@ class InitializerConfig:
 
     dimension: 2 or 3; levels: grid sizes, coarse to fine; steps: K of each level; expansion: width of the hidden
     state as a multiple of the number of parameters (4 in the paper); gradient_input: the gradient times a constant
-    ("raw", the paper) or its direction and the logarithm of its norm ("direction").
+    ("raw", the paper), its direction and the logarithm of its norm ("direction"), or these and the gradient
+    preconditioned by the Gauss-Newton matrix ("newton"); data_term: the criterion whose gradients it learned to read.
     """
 
     dimension: int
@@ -31,12 +38,15 @@ class InitializerConfig:
     steps: int = 5
     expansion: int = 4
     gradient_input: GradientInput = "raw"
+    data_term: DataTermName = "mean_squares"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "levels", tuple(self.levels))
         numbers = (self.dimension, self.steps, self.expansion, *self.levels)
-        if not all(type(n) is int for n in numbers) or self.gradient_input not in ("raw", "direction"):
-            raise ValueError("a network's dimension, levels, steps and expansion are whole numbers, its input raw or direction")
+        if not all(type(n) is int for n in numbers) or self.gradient_input not in get_args(GradientInput):
+            raise ValueError("a network's dimension, levels, steps and expansion are whole numbers, its input raw, direction or newton")
+        if self.data_term not in get_args(DataTermName):
+            raise ValueError(f"a network's data term is one of {', '.join(get_args(DataTermName))}")
         if self.dimension not in (2, 3) or not 1 <= self.steps <= 50 or not 1 <= self.expansion <= 16:
             raise ValueError("a network has 2 or 3 dimensions, 1 to 50 steps a level and an expansion of 1 to 16")
         if not 1 <= len(self.levels) <= 8 or not all(4 <= n <= 512 for n in self.levels) or list(self.levels) != sorted(self.levels):
@@ -50,7 +60,12 @@ class InitializerConfig:
     @property
     def inputs(self) -> int:
         """Numbers that a step sees."""
-        return self.parameters + (self.gradient_input == "direction")
+        return {"raw": self.parameters, "direction": self.parameters + 1, "newton": 2 * self.parameters + 1}[self.gradient_input]
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the criterion that a level takes; a Gauss-Newton matrix costs as much as one."""
+        return self.steps * (2 if self.gradient_input == "newton" else 1)
 
     @property
     def weights(self) -> int:
@@ -78,26 +93,42 @@ class Initializer(nn.Module):
         nn.init.normal_(self.L_out.weight, std=1e-3)
         nn.init.zeros_(self.L_out.bias)
 
-    def forward(self, objectives: Mapping[int, Objective], x: Tensor, count: int | None = None) -> list[Tensor]:
-        """The iterates x_1 .. x_K of all levels, each ``(B, d, d + 1)``, from x; objectives by grid size.
+    def forward(self, objectives: Mapping[int, Objective], start: Tensor, count: int | None = None) -> list[Tensor]:
+        """The iterates x_1 .. x_K of all levels, each ``(B, d, d + 1)``, from the start; objectives by grid size.
 
         Only the first ``count`` of them where it is given.  The gradient enters detached: training needs no second
         derivative of the images.
         """
-        hidden = x.new_zeros(len(x), self.L_out.in_features)
+        hidden = start.new_zeros(len(start), self.L_out.in_features)
         state = (hidden, hidden)
+        u = affine.identity(len(start), self.config.dimension, dtype=start.dtype, device=start.device)
         iterates = []
         for index, cell in enumerate(self.cells[:count]):
             objective = objectives[self.config.levels[index // self.config.steps]]
-            _, gradient = objective.value_and_gradient(x.detach())
-            state = cell(self.L_in(self._features(gradient)), state)  # (4)
-            x = x + self.L_out(state[0]).view_as(x)  # (5), (6)
-            iterates.append(x)
+            features = self._features(objective, affine.compose(start, u).detach(), start[..., :-1])
+            state = cell(self.L_in(features), state)  # (4)
+            u = u + self.L_out(state[0]).view_as(u)  # (5), (6)
+            iterates.append(affine.compose(start, u))
         return iterates
 
-    def _features(self, gradient: Tensor) -> Tensor:
-        flat = gradient.flatten(1)
+    def _features(self, objective: Objective, x: Tensor, turn: Tensor) -> Tensor:
+        """What a step sees at x = start o u, ``turn`` being the matrix of the start: df/du = turn' df/dx."""
+        _, gradient = objective.value_and_gradient(x)
+        flat = (turn.mT @ gradient).flatten(1)
         if self.config.gradient_input == "raw":
             return _RAW_SCALE * flat
         norm = flat.norm(dim=1, keepdim=True).clamp_min(1e-12)
-        return torch.cat((flat / norm, norm.log10() + 2), 1)
+        direction = torch.cat((flat / norm, norm.log10() + 2), 1)
+        if self.config.gradient_input == "direction":
+            return direction
+        jacobian = torch.kron(turn, torch.eye(x.shape[-1], dtype=x.dtype, device=x.device))  # of x with respect to u
+        curvature = jacobian.mT @ objective.curvature(x) @ jacobian
+        step = newton_step(curvature, flat)
+        return torch.cat((direction, step / (1 + step.norm(dim=1, keepdim=True))), 1)
+
+
+def newton_step(curvature: Tensor, gradient: Tensor) -> Tensor:
+    """-(N + damping)^-1 g for N ``(B, n, n)`` and g ``(B, n)`` (Levenberg 1944; Marquardt's scaling of the diagonal)."""
+    diagonal = torch.diagonal(curvature, dim1=1, dim2=2)
+    diagonal = torch.maximum(diagonal, 1e-3 * diagonal.amax(1, keepdim=True)).clamp_min(1e-12)
+    return -torch.linalg.solve(curvature + torch.diag_embed(_DAMPING * diagonal), gradient)

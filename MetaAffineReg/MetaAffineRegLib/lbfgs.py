@@ -15,6 +15,7 @@ from torch import Tensor
 _ARMIJO = 1e-4  # sufficient decrease, Nocedal & Wright 3.1
 _LONGEST_STEP = 2.0  # units; what a step beyond it would promise, the quadratic model can't know
 _MAX_HALVINGS = 20  # a line search that fails so often ends its problem
+_DAMPING = 0.02  # share of the diagonal added to a curvature
 _CURVATURE = 1e-10  # pairs (s, y) with s'y below this share of |s||y| are not remembered
 
 
@@ -40,8 +41,9 @@ class Minimum:
 class _Run:
     """The state of the problems that still run; every tensor has one row a problem."""
 
-    def __init__(self, p: Tensor, value: Tensor, gradient: Tensor, memory: int, unit: float):
+    def __init__(self, p: Tensor, value: Tensor, gradient: Tensor, inverse_hessian: Tensor | None, memory: int, unit: float):
         batch, n = p.shape
+        self.inverse_hessian = inverse_hessian
         self.unit = p.new_full((batch,), unit)
         self.rows = torch.arange(batch, device=p.device)
         self.p, self.value, self.gradient = p, value, gradient
@@ -56,7 +58,8 @@ class _Run:
 
     def keep(self, rows: Tensor) -> None:
         for name, tensor in vars(self).items():
-            setattr(self, name, tensor[rows])
+            if tensor is not None:
+                setattr(self, name, tensor[rows])
 
     def remember(self, accepted: Tensor, step: Tensor, change: Tensor) -> None:
         product = (step * change).sum(1)
@@ -65,7 +68,9 @@ class _Run:
             stack[good] = torch.cat((stack[good, 1:], new[good, None]), 1)
 
     def steepest_descent(self) -> Tensor:
-        """The initial Hessian of the paper, the identity scaled by 1 / |gradient|: a step of length ``unit``."""
+        """The step of the initial Hessian alone: the curvature's, or the paper's identity scaled to a step of length ``unit``."""
+        if self.inverse_hessian is not None:
+            return -(self.inverse_hessian @ self.gradient[..., None])[..., 0]
         scale = self.unit / self.gradient.norm(dim=1).clamp_min(torch.finfo(self.p.dtype).tiny)
         return -self.gradient * scale[:, None]
 
@@ -78,14 +83,17 @@ class _Run:
             weight = self.inverse[:, k] * (self.steps[:, k] * q).sum(1)
             q = q - weight[:, None] * self.changes[:, k]
             weights.append(weight)
-        # Equation (7.20) once a pair is known, zero before.
-        yy = self.changes[:, -1].square().sum(1)
-        scale = torch.where(yy > 0, 1 / (self.inverse[:, -1] * yy).clamp_min(torch.finfo(q.dtype).tiny), 0.0)
-        r = q * scale[:, None]
+        if self.inverse_hessian is not None:
+            known = torch.ones_like(self.length, dtype=torch.bool)
+            r = (self.inverse_hessian @ q[..., None])[..., 0]
+        else:  # equation (7.20) once a pair is known
+            yy = self.changes[:, -1].square().sum(1)
+            known = yy > 0
+            r = q / (self.inverse[:, -1] * yy).clamp_min(torch.finfo(q.dtype).tiny)[:, None]
         for k in range(memory):
             weight = weights[memory - 1 - k] - self.inverse[:, k] * (self.changes[:, k] * r).sum(1)
             r = r + weight[:, None] * self.steps[:, k]
-        return torch.where(scale[:, None] > 0, -r, self.steepest_descent())
+        return torch.where(known[:, None], -r, self.steepest_descent())
 
 
 def minimize(
@@ -94,18 +102,20 @@ def minimize(
     *,
     iterations: int,
     unit: float,
+    curvature: Tensor | None = None,
     memory: int = 5,
     tolerance: float = 1e-5,
     check: Callable[[], None] = lambda: None,
 ) -> Minimum:
     """Minimise a batch of functions from p ``(B, n)`` by at most ``iterations`` quasi-Newton steps each.
 
-    ``unit`` is the length of a first step: the scale on which the functions change.  A problem is done when an accepted
-    step moves no parameter by ``tolerance``, when its gradient vanishes or when its line search fails.  ``check`` is
-    called before each round and may raise to end the work.
+    ``unit`` is the scale on which the functions change: no step is longer than two of it.  ``curvature`` ``(B, n, n)``, positive
+    semidefinite, is the initial Hessian where it is given; else the first step is one unit along the gradient.  A problem is
+    done when an accepted step moves no parameter by ``tolerance``, when its gradient vanishes or when its line search fails.
+    ``check`` is called before each round and may raise to end the work.
     """
     value, gradient = function.value_and_gradient(p)
-    run = _Run(p, value, gradient, memory, unit)
+    run = _Run(p, value, gradient, None if curvature is None else damped_inverse(curvature), memory, unit)
     end_p, end_value = p.clone(), value.clone()
     evaluations = torch.ones(len(p), dtype=torch.long, device=p.device)
     done = (gradient.abs().amax(1) == 0) | ~torch.isfinite(value) | (iterations == 0)
@@ -119,6 +129,13 @@ def minimize(
             function = function.select(left)
         check()
         done = _round(function, run, iterations, tolerance)
+
+
+def damped_inverse(curvature: Tensor) -> Tensor:
+    """(N + share of its diagonal)^-1 of ``(B, n, n)``, finite also where N is singular (Levenberg 1944, Marquardt 1963)."""
+    diagonal = torch.diagonal(curvature, dim1=1, dim2=2)
+    diagonal = torch.maximum(diagonal, 1e-3 * diagonal.amax(1, keepdim=True)).clamp_min(1e-12)
+    return torch.linalg.inv(curvature + torch.diag_embed(_DAMPING * diagonal))
 
 
 def _round(function: Function, run: _Run, iterations: int, tolerance: float) -> Tensor:

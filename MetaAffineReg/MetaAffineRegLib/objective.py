@@ -1,18 +1,19 @@
-"""Equation (1): f(phi_x) = D(fixed, moving o phi_x) and its exact gradient; no regularizer, as in the paper."""
+"""Equation (1): f(phi_x) = D(fixed, moving o phi_x) + gamma S(phi_x) and its exact gradient; the paper's figures are without S."""
 
 import torch
 from torch import Tensor
 
 from .data_terms import DataTerm, mean_squares
 from .freedom import Freedom
-from .sampling import grid_derivative, mapped_grid, pull_back, sample
+from .regularizer import Distortion
+from .sampling import grid_derivative, mapped_grid, normal_matrix, pull_back, sample
 
 
 class Objective:
     """The criterion of a batch of pairs on one grid; fixed and moving are ``(B, C, *S)`` with the channels of the data term."""
 
-    def __init__(self, fixed: Tensor, moving: Tensor, data_term: DataTerm = mean_squares):
-        self._fixed, self._moving, self._data_term = fixed, moving, data_term
+    def __init__(self, fixed: Tensor, moving: Tensor, data_term: DataTerm = mean_squares, regularizer: Distortion | None = None):
+        self._fixed, self._moving, self._data_term, self._regularizer = fixed, moving, data_term, regularizer
 
     def __len__(self) -> int:
         return len(self._fixed)
@@ -24,13 +25,25 @@ class Objective:
 
     def value(self, x: Tensor) -> Tensor:
         """f at x ``(B, d, d + 1)``, ``(B,)`` in float64."""
-        return self._data_term(self._fixed, self.warped(x))[0]
+        value = self._data_term(self._fixed, self.warped(x))[0]
+        return value if self._regularizer is None else value + self._regularizer.value(x)
 
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """f ``(B,)`` and df/dx ``(B, d, d + 1)`` at x ``(B, d, d + 1)``, both float64."""
         grid = mapped_grid(x, self.shape, self._moving.dtype)
         value, cotangent = self._data_term(self._fixed, sample(self._moving, grid))
-        return value, pull_back(grid_derivative(self._moving, grid, cotangent))
+        gradient = pull_back(grid_derivative(self._moving, grid, cotangent))
+        if self._regularizer is None:
+            return value, gradient
+        more, slope = self._regularizer.value_and_gradient(x)
+        return value + more, gradient + slope
+
+    def curvature(self, x: Tensor) -> Tensor:
+        """The Gauss-Newton part of the Hessian of f at x ``(B, d, d + 1)``, ``(B, n, n)`` in float64, n = d (d + 1)."""
+        grid = mapped_grid(x, self.shape, self._moving.dtype)
+        root = self._data_term.curvature_root(self._fixed, sample(self._moving, grid))
+        matrix = normal_matrix(grid_derivative(self._moving, grid, root))
+        return matrix if self._regularizer is None else matrix + self._regularizer.curvature(x)
 
     def warped(self, x: Tensor) -> Tensor:
         """moving o phi_x on the fixed grid, ``(B, C, *S)``."""
@@ -38,7 +51,8 @@ class Objective:
 
     def select(self, rows: Tensor) -> "Objective":
         """The criterion of the pairs ``rows`` (indices) only."""
-        return Objective(self._fixed[rows], self._moving[rows], self._data_term)
+        regularizer = None if self._regularizer is None else self._regularizer.select(rows)
+        return Objective(self._fixed[rows], self._moving[rows], self._data_term, regularizer)
 
 
 class ParametrizedObjective:
@@ -50,7 +64,12 @@ class ParametrizedObjective:
     def value_and_gradient(self, p: Tensor) -> tuple[Tensor, Tensor]:
         """f ``(B,)`` and df/dp ``(B, n)``."""
         value, gradient = self._objective.value_and_gradient(self._freedom.maps(p))
-        return value, self._freedom.pull_back(p, gradient)
+        return value, (gradient.flatten(1)[:, None] @ self._freedom.jacobian(p))[:, 0]
+
+    def curvature(self, p: Tensor) -> Tensor:
+        """The Gauss-Newton part of the Hessian with respect to p, ``(B, n, n)``."""
+        jacobian = self._freedom.jacobian(p)
+        return jacobian.mT @ self._objective.curvature(self._freedom.maps(p)) @ jacobian
 
     def select(self, rows: Tensor) -> "ParametrizedObjective":
         """The function of the pairs ``rows`` (indices) only."""

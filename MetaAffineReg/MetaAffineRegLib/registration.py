@@ -1,13 +1,8 @@
-"""The order of things: start, learned steps, refinement from coarse to fine.
+"""Registration of pairs of images: which method, in which batches, on which device.
 
-Methods, as in section 3 of the paper:
-plain   L-BFGS from the start, 30 iterations on each of 4 levels
-learn   the learned initializer alone
-comb    L-BFGS from the learned initializer's end, 15 iterations on each level
-
-The paper fills what lies beyond the moving image with zeros.  That keeps the coarse levels from leaving the image, but it
-pulls the optimum away from the truth wherever the field of view cuts the object off; so the two finest levels compare the
-images on their overlap, unless ``Settings.outside`` asks for zeros throughout.
+Methods
+robust  many starts, few basins, and a word on how sure the result is (see ``robust``)
+plain, learn, comb  the paper's, from one start (see ``single_start``)
 """
 
 import math
@@ -19,26 +14,23 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from .checkpoint import Model, available_models, load
-from .data_terms import overlap_mean_squares
+from .confidence import Status, probability_of_success, status_of
 from .devices import DeviceName, choose_device
 from .errors import Cancelled, InputError
-from .freedom import FreedomName, freedom
+from .freedom import FreedomName
 from .geometry import Matrix, PairFrame, pair_frame
+from .grids import PairGrids
 from .image import Image
-from .initializer import Initializer
-from .intensity import intensity_windows
-from .lbfgs import minimize
-from .objective import Objective, ParametrizedObjective
-from .pyramid import pyramid, resample
+from .outcome import Evidence, Outcome
+from .robust import robust
+from .single_start import single_start
 
-MethodName = Literal["comb", "learn", "plain"]
-METHODS: tuple[MethodName, ...] = ("comb", "learn", "plain")
-DEFAULT_MODEL = {2: "heads"}
+MethodName = Literal["robust", "comb", "learn", "plain"]
+METHODS: tuple[MethodName, ...] = ("robust", "comb", "learn", "plain")
+DEFAULT_MODEL = {("robust", 2): "general-2d", ("comb", 2): "heads", ("learn", 2): "heads"}
 LEVELS = {2: (16, 32, 64, 128), 3: (12, 24, 48, 96)}
-_ITERATIONS = {"plain": 30, "comb": 15}
 _CHUNK_BYTES = 128 << 20  # of working memory for one batch of pairs
 
 Progress = Callable[[str, float], None]
@@ -49,24 +41,46 @@ class Settings:
     """What the user may choose.
 
     method: see the module; freedom: what the map may do; model: name of a shipped model or a file, None for the default
-    of the dimension; device: where to compute; outside: what the finest levels make of samples that one image lacks,
-    see the module; precision: of the images (maps are float64 throughout).
+    of the method and dimension; rotation_range: degrees around the start within which robust searches, 180 for all; device: where
+    to compute; outside: what the finest levels of the paper's methods make of samples that one image lacks, see
+    ``single_start``; precision: of the images (maps are float64 throughout).
     """
 
-    method: MethodName = "comb"
+    method: MethodName = "robust"
     freedom: FreedomName = "affine"
     model: str | Path | None = None
+    rotation_range: float = 180.0
     device: DeviceName = "auto"
     outside: Literal["overlap", "zero"] = "overlap"
     precision: Literal["float32", "float64"] = "float32"
 
 
 @dataclass(frozen=True)
+class Confidence:
+    """How far a result of robust is to be trusted.
+
+    status: "ok", "ambiguous" (look at the runner-up too) or "failed"; probability: of an error below one sample of the finest
+    grid, calibrated on pairs with a known truth; overlap: share of the fixed image that the moving one covers; margin: by how much
+    the runner-up's criterion is above the result's; consistency_mm: how far the way back leads from where it should end, root mean
+    square; runner_up_lps: the best transform of another basin, 4 x 4 like the result, None where there is none.
+    """
+
+    status: Status
+    probability: float
+    overlap: float
+    margin: float
+    consistency_mm: float
+    runner_up_lps: Matrix | None
+
+
+@dataclass(frozen=True)
 class Result:
     """The outcome for one pair.
 
-    fixed_to_moving_lps: 4 x 4, fixed point -> moving point, LPS mm; criterion: mean squares on the finest grid at the start
-    and at the end; evaluations of the criterion, in equivalents of one on the finest grid; seconds: this pair's share of its batch.
+    fixed_to_moving_lps: 4 x 4, fixed point -> moving point, LPS mm; criterion: that of the method on the finest grid at the
+    start and at the end (robust: share of the images' content left unexplained, plus the regularizer; the others: mean squares);
+    evaluations of the criterion, in equivalents of one on the finest grid; seconds: this pair's share of its batch; confidence: of
+    robust only.
     """
 
     fixed_to_moving_lps: Matrix
@@ -77,7 +91,18 @@ class Result:
     device: str
     method: str
     model: str | None
+    confidence: Confidence | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Status | None:
+        """That of the confidence."""
+        return self.confidence.status if self.confidence else None
+
+    @property
+    def probability(self) -> float | None:
+        """That of the confidence."""
+        return self.confidence.probability if self.confidence else None
 
 
 def register(
@@ -94,6 +119,8 @@ def register(
     """
     if settings.method not in METHODS:
         raise InputError(f"There is no method '{settings.method}'; choose {', '.join(METHODS)}.")
+    if not 0 <= settings.rotation_range <= 180:
+        raise InputError(f"A rotation range of {settings.rotation_range} degrees makes no sense; give 0 to 180.")
     device = choose_device(settings.device)
     frames = [
         pair_frame(fixed.geometry, moving.geometry, initial)
@@ -108,8 +135,14 @@ def register(
             part = rows[first : first + chunk]
             done = len(results) / len(pairs)
             share = len(part) / len(pairs)
-            work = _Batch([pairs[row] for row in part], [frames[row] for row in part], settings, model, device)
-            found = work.run(lambda stage, fraction, done=done, share=share: progress(stage, done + share * fraction), cancelled)  # type: ignore[misc]
+
+            def report(stage: str, fraction: float, done: float = done, share: float = share) -> None:
+                if cancelled():
+                    raise Cancelled
+                if stage:
+                    progress(stage, done + share * fraction)
+
+            found = _register_batch([pairs[row] for row in part], [frames[row] for row in part], settings, model, device, report)
             results.update(zip(part, found, strict=True))
     progress("done", 1.0)
     return [results[row] for row in range(len(pairs))]
@@ -120,115 +153,77 @@ def check_pair(fixed: Image, moving: Image, settings: Settings) -> None:
     _model(settings, pair_frame(fixed.geometry, moving.geometry).dimension)
 
 
-class _Batch:
-    """Pairs of one dimension that go through all stages together."""
-
-    def __init__(
-        self, pairs: list[tuple[Image, Image]], frames: list[PairFrame], settings: Settings, model: Model | None, device: torch.device
-    ):
-        self._pairs, self._frames, self._settings, self._model, self._device = pairs, frames, settings, model, device
-        self._method: MethodName = settings.method if model is not None else "plain"
-        self._levels = LEVELS[frames[0].dimension]
-        self._evaluations = torch.zeros(len(pairs), dtype=torch.float64, device=device)
-
-    @torch.no_grad()
-    def run(self, progress: Progress, cancelled: Callable[[], bool]) -> list[Result]:
-        def check() -> None:
-            if cancelled():
-                raise Cancelled
-
-        started = time.perf_counter()
-        progress("reading the images onto grids", 0.0)
-        check()
-        objectives = self._objectives()
-        finest = objectives[self._levels[-1]]
-        start = torch.from_numpy(np.stack([frame.start for frame in self._frames])).to(self._device)
-        before = finest.value(start)
-        x = start
-        if self._model is not None:
-            progress("learned steps", 0.1)
-            check()
-            network = self._model.network.to(self._device)
-            x = network(objectives, x)[-1]
-            self._count(network)
-        parameters = freedom(self._settings.freedom, x)
-        x = parameters.maps(parameters.origin)
-        if self._method != "learn":
-            for position, size in enumerate(self._levels):
-                progress(f"refinement on a grid of {size}", 0.2 + 0.8 * position / len(self._levels))
-                x = self._refine(objectives[size], x, check)
-        after = finest.value(x)
-        seconds = (time.perf_counter() - started) / len(self._pairs)
-        return [self._result(row, x, before, after, seconds) for row in range(len(self._pairs))]
-
-    def _objectives(self) -> dict[int, Objective]:
-        dtype = getattr(torch, self._settings.precision)
-        fixed_stack, moving_stack = [], []
-        for (fixed, moving), frame in zip(self._pairs, self._frames, strict=True):
-            windows = intensity_windows(fixed.array, moving.array)
-            size = self._levels[-1]
-            fixed_stack.append(resample(fixed, frame.fixed_to_lps, size, windows[0], dtype=dtype, device=self._device))
-            moving_stack.append(resample(moving, frame.moving_to_lps, size, windows[1], dtype=dtype, device=self._device))
-        sizes = set(self._levels)
-        if self._model is not None:
-            sizes |= set(self._model.network.config.levels)
-        fixed_levels = pyramid(torch.stack(fixed_stack), tuple(sorted(sizes)))
-        moving_levels = pyramid(torch.stack(moving_stack), tuple(sorted(sizes)))
-        masked = self._levels[-2:] if self._settings.outside == "overlap" else ()
-        return {
-            size: Objective(fixed_levels[size], moving_levels[size], overlap_mean_squares)
-            if size in masked
-            else Objective(fixed_levels[size][:, :1], moving_levels[size][:, :1])
-            for size in sorted(sizes)
-        }
-
-    def _refine(self, objective: Objective, x: Tensor, check: Callable[[], None]) -> Tensor:
-        parameters = freedom(self._settings.freedom, x)
-        sample = 2 / objective.shape[0]
-        end = minimize(
-            ParametrizedObjective(objective, parameters),
-            parameters.origin,
-            iterations=_ITERATIONS[self._method],
-            unit=sample,
-            tolerance=1e-3 * sample,
-            check=check,
+@torch.no_grad()
+def _register_batch(
+    pairs: list[tuple[Image, Image]],
+    frames: list[PairFrame],
+    settings: Settings,
+    model: Model | None,
+    device: torch.device,
+    report: Progress,
+) -> list[Result]:
+    """Pairs of one dimension go through all stages together."""
+    started = time.perf_counter()
+    report("reading the images onto grids", 0.0)
+    levels = LEVELS[frames[0].dimension]
+    network = model.network.to(device) if model else None
+    sizes = tuple(sorted({*levels, *(network.config.levels if network else ())}))
+    grids = PairGrids.of(pairs, frames, sizes, dtype=getattr(torch, settings.precision), device=device)
+    start = torch.from_numpy(np.stack([frame.start for frame in frames])).to(device)
+    method = _method(settings, model)
+    if method == "robust":
+        outcome = robust(grids, levels, start, network, settings.freedom, settings.rotation_range, report)
+    else:
+        outcome = single_start(grids, levels, start, method, network, settings.freedom, settings.outside, report)
+    seconds = (time.perf_counter() - started) / len(pairs)
+    notes = () if method == settings.method else ("No model is shipped for this dimension, so the method plain was used.",)
+    common = {"seconds": seconds, "device": str(device), "method": method, "model": model.name if model else None}
+    return [
+        Result(
+            fixed_to_moving_lps=frame.to_lps(outcome.x[row].cpu().numpy()),
+            criterion_before=float(outcome.before[row]),
+            criterion_after=float(outcome.after[row]),
+            evaluations=float(outcome.evaluations[row]),
+            confidence=_confidence(outcome.evidence, row, frame, levels[-1]) if outcome.evidence else None,
+            notes=(*_warnings(outcome, row), *notes),
+            **common,  # type: ignore[arg-type]
         )
-        self._evaluations += end.evaluations * self._weight(objective.shape[0])
-        return parameters.maps(end.p)
+        for row, frame in enumerate(frames)
+    ]
 
-    def _count(self, network: Initializer) -> None:
-        self._evaluations += network.config.steps * sum(self._weight(size) for size in network.config.levels)
 
-    def _weight(self, size: int) -> float:
-        """Cost of one evaluation on a grid of ``size``, in evaluations on the finest."""
-        return float((size / self._levels[-1]) ** self._frames[0].dimension)
+def _confidence(evidence: Evidence, row: int, frame: PairFrame, finest: int) -> Confidence:
+    probability = probability_of_success(evidence, row)
+    millimetres = float(np.linalg.norm(frame.fixed_to_lps[:3, 0])) * 2 / finest  # a sample of the finest grid
+    margin = float(evidence.margin[row])
+    return Confidence(
+        status=status_of(probability),
+        probability=probability,
+        overlap=float(evidence.overlap[row]),
+        margin=margin,
+        consistency_mm=float(evidence.consistency[row]) * millimetres,
+        runner_up_lps=frame.to_lps(evidence.runner_up[row].cpu().numpy()) if math.isfinite(margin) else None,
+    )
 
-    def _result(self, row: int, x: Tensor, before: Tensor, after: Tensor, seconds: float) -> Result:
-        matrix = x[row].cpu().numpy()
-        notes: list[str] = []
-        singular = np.linalg.svd(matrix[:, :-1], compute_uv=False)
-        if np.linalg.det(matrix[:, :-1]) <= 0 or singular.max() > 2 or singular.min() < 0.5:
-            notes.append("The result mirrors the image or changes its size by more than a factor of two: do not trust it.")
-        if self._method != self._settings.method:
-            notes.append("No model is shipped for this dimension, so the method plain was used.")
-        return Result(
-            fixed_to_moving_lps=self._frames[row].to_lps(matrix),
-            criterion_before=float(before[row]),
-            criterion_after=float(after[row]),
-            evaluations=float(self._evaluations[row]),
-            seconds=seconds,
-            device=str(self._device),
-            method=self._method,
-            model=self._model.name if self._model else None,
-            notes=tuple(notes),
-        )
+
+def _warnings(outcome: Outcome, row: int) -> tuple[str, ...]:
+    matrix = outcome.x[row, :, :-1].cpu().numpy()
+    singular = np.linalg.svd(matrix, compute_uv=False)
+    if np.linalg.det(matrix) <= 0 or singular.max() > 2 or singular.min() < 0.5:
+        return ("The result mirrors the image or changes its size by more than a factor of two: do not trust it.",)
+    return ()
+
+
+def _method(settings: Settings, model: Model | None) -> MethodName:
+    """The method asked for, or plain where it needs a model and there is none; robust does without."""
+    return "plain" if model is None and settings.method != "robust" else settings.method
 
 
 def _model(settings: Settings, dimension: int) -> Model | None:
     """The model to use for pairs of a dimension, None for the method without one."""
     if settings.method == "plain":
         return None
-    name = settings.model or DEFAULT_MODEL.get(dimension)
+    name = settings.model or DEFAULT_MODEL.get((settings.method, dimension))
     if name is None:
         return None
     model = load(name)

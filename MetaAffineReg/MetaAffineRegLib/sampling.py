@@ -5,13 +5,20 @@ outside.  A sample i of n lies at z = (2 i + 1) / n - 1.  Sums over samples are 
 a fixed order, so that a pair's numbers do not depend on which pairs share its batch.
 """
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
 def axis_coordinates(size: int, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Tensor:
-    """Normalised coordinates of the samples along one axis, ``(size,)``."""
+    """Normalised coordinates of the samples along one axis, ``(size,)``; kept, so not to be written to."""
+    return _axis_coordinates(size, dtype, torch.device(device))
+
+
+@lru_cache(maxsize=64)
+def _axis_coordinates(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return (2 * torch.arange(size, dtype=torch.float64, device="cpu") + 1).div(size).sub(1).to(device=device, dtype=dtype)
 
 
@@ -59,6 +66,29 @@ def pull_back(derivative: Tensor) -> Tensor:
         if column == d - 1:
             columns.append(profile.sum(1))
     return torch.stack(columns, -1)
+
+
+def normal_matrix(derivative: Tensor) -> Tensor:
+    """Gauss-Newton: sum over z of J'J with J = derivative(z) (z, 1)^T, ``(B, *T, d)`` -> ``(B, n, n)`` in float64.
+
+    Its rows and columns are the n = d (d + 1) entries of [A | b] in the order of ``flatten``.
+    """
+    d = derivative.shape[-1]
+    upper = torch.triu_indices(d, d)
+    moments = torch.stack([derivative[..., i] * derivative[..., j] for i, j in upper.T.tolist()], 1)
+    for size in reversed(derivative.shape[1:-1]):  # sums over one axis after the other, times 1, z and z squared
+        z = axis_coordinates(size, dtype=moments.dtype, device=moments.device)
+        moments = (moments @ torch.stack((torch.ones_like(z), z, z.square()), 1)).movedim(-1, 2)
+    # now (B, pairs of directions, power of z_d, .., power of z_1)
+    powers = torch.zeros(d + 1, d, dtype=torch.long)
+    powers[:d] = torch.eye(d, dtype=torch.long).flip(1)
+    both = powers[:, None] + powers[None]  # of the product of two entries of (z, 1)
+    entries: tuple[slice | Tensor, ...] = (slice(None), slice(None), *both.unbind(-1))
+    products = moments[entries].double()  # (B, pairs, d + 1, d + 1)
+    place = torch.zeros(d, d, dtype=torch.long)
+    place[upper[0], upper[1]] = place[upper[1], upper[0]] = torch.arange(upper.shape[1])
+    n = d * (d + 1)
+    return products[:, place].permute(0, 1, 3, 2, 4).reshape(-1, n, n)
 
 
 def _along(coordinate: int, shape: torch.Size | tuple[int, ...], like: Tensor) -> Tensor:

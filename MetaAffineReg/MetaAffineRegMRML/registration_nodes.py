@@ -14,6 +14,12 @@ from .node_checks import check_nodes
 from .transform_nodes import initial_fixed_to_moving_lps, is_earlier_result, write_linear_transform
 from .volume_nodes import image_from_volume_node, is_color, local_to_world_ras
 
+_JUDGEMENTS = {
+    "ok": "It is {percent} % likely to be right.",
+    "ambiguous": "It is ambiguous ({percent} % likely to be right): another alignment may be the right one; check it by eye.",
+    "failed": "Do not trust it ({percent} % likely to be right); check it by eye.",
+}
+
 
 @dataclass(frozen=True)
 class NodePair:
@@ -27,9 +33,17 @@ class NodePair:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeResult(Result):
-    """A result with the ID of the transform node that holds it."""
+    """A result, confidence included, with the ID of the transform node that holds it."""
 
     transform_id: str
+
+    @property
+    def judgement(self) -> str:
+        """How sure the result is, as a sentence for the user; empty for a method that does not judge itself."""
+        if self.confidence is None:
+            return ""
+        percent = round(100 * min(max(self.confidence.probability, 0.01), 0.99))  # nothing is told as certain
+        return _JUDGEMENTS[self.confidence.status].format(percent=percent)
 
 
 def register_nodes(

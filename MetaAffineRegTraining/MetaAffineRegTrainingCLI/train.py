@@ -44,14 +44,24 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--lstm-steps", type=positive, default=5, help="K, steps a level")
     p.add_argument(
         "--gradient-input",
-        choices=["raw", "direction"],
+        choices=["raw", "direction", "newton"],
         default="direction",
-        help="what the network sees: the gradient, or its direction and norm",
+        help="what the network sees: the gradient, its direction and norm, or these and the Gauss-Newton step",
+    )
+    p.add_argument(
+        "--data-term",
+        choices=["mean_squares", "unexplained_content"],
+        default="mean_squares",
+        help="the criterion whose gradients the network reads",
     )
     p.add_argument("--rotation", type=float, default=60.0, help="largest rotation in degrees")
     p.add_argument("--translation", type=float, default=0.5, help="largest shift, normalised: 0.5 is a quarter of the image")
     p.add_argument("--stretch", type=float, default=0.0, help="0.15: the full affine deformations of the paper's Table 5")
+    p.add_argument("--distortion", type=float, default=0.0, help="largest standard deviation of noise on the entries of A")
     p.add_argument("--noise", type=float, default=0.05, help="standard deviation of the noise on the fixed image")
+    p.add_argument("--noise-on-moving", type=float, default=0.0, help="share of the pairs whose moving image is noisy too")
+    p.add_argument("--crop", type=float, default=0.0, help="share of the pairs whose moving image lost a slab of 10 to 35 %%")
+    p.add_argument("--made-images", type=int, default=0, help="images of random shapes, made by code, to train on besides the files")
     p.add_argument("--steps", type=positive, default=4000, help="steps of Adam")
     p.add_argument("--batch", type=positive, default=128, help="pairs a step")
     p.add_argument("--learning-rate", type=float, default=0.005)
@@ -103,46 +113,60 @@ def train(arguments: argparse.Namespace) -> int:
 
 def _trainer(arguments: argparse.Namespace, files: list[Path], held_out: list[Path]) -> "Trainer":
     """The trainer of these options, its images read; raises InputError for settings that make no network."""
+    import torch
+
     from MetaAffineRegCLI.image_files import read_image
+    from MetaAffineRegLib.data_terms import DATA_TERMS
     from MetaAffineRegLib.devices import choose_device
     from MetaAffineRegLib.initializer import InitializerConfig
     from MetaAffineRegTrainingLib.deformations import DeformationDistribution
-    from MetaAffineRegTrainingLib.pairs import PairMaker
+    from MetaAffineRegTrainingLib.made_images import made_images
+    from MetaAffineRegTrainingLib.pairs import Disturbances, PairMaker
     from MetaAffineRegTrainingLib.sources import source_stack
     from MetaAffineRegTrainingLib.trainer import Trainer, TrainingConfig
 
     device = choose_device(arguments.device)
     dimension = read_image(files[0]).image.geometry.dimension
     try:
-        config = InitializerConfig(dimension, tuple(arguments.levels), arguments.lstm_steps, gradient_input=arguments.gradient_input)
+        config = InitializerConfig(
+            dimension,
+            tuple(arguments.levels),
+            arguments.lstm_steps,
+            gradient_input=arguments.gradient_input,
+            data_term=arguments.data_term,
+        )
     except ValueError as error:
         raise InputError(f"These settings make no network: {error}.") from error
     # Pairs are warped at twice the finest level: what is averaged away costs nothing.
     work_size = 2 * max(config.levels)
     if any(work_size % level for level in config.levels):
         raise InputError(f"--levels {' '.join(map(str, config.levels))}: each must divide the finest; take powers of two.")
-    deformations = DeformationDistribution(arguments.rotation, arguments.translation, arguments.stretch)
+    deformations = DeformationDistribution(arguments.rotation, arguments.translation, arguments.stretch, arguments.distortion)
+    disturbances = Disturbances(arguments.noise, arguments.noise_on_moving, arguments.crop)
 
-    def maker(paths: list[Path]) -> PairMaker:
+    def maker(paths: list[Path], made: int = 0) -> PairMaker:
         sources = source_stack([read_image(path).image for path in paths], work_size, device=device)
-        return PairMaker(sources, config.levels, deformations, arguments.noise)
+        if made:
+            sources = torch.cat((sources, made_images(made, dimension, work_size, arguments.seed, device=device)))
+        return PairMaker(sources, config.levels, deformations, disturbances, DATA_TERMS[config.data_term])
 
     names = ("steps", "batch", "learning_rate", "loss", "schedule", "emphasis", "seed")
     training = TrainingConfig(**{name: getattr(arguments, name) for name in names})
-    return Trainer(config, training, maker(files), maker(held_out), device)
+    return Trainer(config, training, maker(files, arguments.made_images), maker(held_out), device)
 
 
 def _card(arguments: argparse.Namespace, trained_on: int, held_out: int) -> dict[str, Any]:
     """The model card, but for the figures."""
     from MetaAffineRegLib import __version__
 
+    made = f" and {arguments.made_images} images made by code" if arguments.made_images else ""
     return {
         "task": arguments.task,
-        "trained_on": f"{trained_on} images of '{arguments.task}', {held_out} held out for validation",
+        "trained_on": f"{trained_on} images of '{arguments.task}'{made}, {held_out} held out for validation",
         "data_licence": licences(arguments.data, arguments.task, arguments.datasets),
         "command": "run.py train " + shlex.join(_without_paths(arguments)),
         "deformations": f"rotation +-{arguments.rotation:g} degrees, translation +-{arguments.translation:g} normalised, "
-        f"stretch {arguments.stretch:g}",
+        f"stretch {arguments.stretch:g}, distortion {arguments.distortion:g}; cropped {arguments.crop:g}",
         "version": __version__,
         "python": platform.python_version(),
     }

@@ -1,44 +1,70 @@
-"""``benchmark``: run a benchmark and write its table to the results."""
+"""``benchmark``: run one of the benchmarks and write its section of the results."""
 
 import argparse
 import sys
 from pathlib import Path
+from types import ModuleType
 
+import ablation
+import calibration
+import capture_range
+import rivals
 import tables
 
 from MetaAffineRegCLI.console import run_command
+from MetaAffineRegCLI.options import check_folder
 from MetaAffineRegLib.files import written_together
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
+BENCHMARKS: dict[str, tuple[ModuleType, str]] = {
+    "tables": (tables, "all methods on all tasks, beside the figures that the paper prints"),
+    "rivals": (rivals, "other programs on the same pairs"),
+    "ablation": (ablation, "what each part of the method is worth"),
+    "range": (capture_range, "how far apart two images may be turned"),
+    "calibrate": (calibration, "how likely results are right, on validation pairs; sets the weights of the confidence"),
+}
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of ``benchmark``."""
+    """The options of ``benchmark``: one word a benchmark, each with those of its module and ``--results``."""
     p = argparse.ArgumentParser(
-        prog="run.py benchmark", description="Measure on pairs with a known truth and write the table to Testing/Benchmarks/RESULTS.md."
+        prog="run.py benchmark",
+        description="Measure on pairs with a known truth and write a section of Testing/Benchmarks/RESULTS.md, "
+        "which says how the pairs are made.",
     )
-    benchmarks = p.add_subparsers(dest="benchmark", required=True)
-    tables.add_arguments(benchmarks.add_parser("tables", help="plain, learn and comb beside the paper's printed figures"))
+    words = p.add_subparsers(dest="benchmark", required=True)
+    for name, (module, says) in BENCHMARKS.items():
+        word = words.add_parser(name, help=says, description=f"Measure {says}.")
+        module.add_arguments(word)
+        word.add_argument(
+            "--results",
+            type=Path,
+            default=RESULTS,
+            metavar="FILE",
+            help="file whose section is replaced, plots go to Pictures beside it (default: Testing/Benchmarks/RESULTS.md)",
+        )
     return p
 
 
 def benchmark(arguments: argparse.Namespace) -> int:
-    """Run one benchmark and replace its section of the results."""
-    write_section(arguments.benchmark, tables.run(arguments))
+    """Run one benchmark and replace its section of the results; raises InputError for what can't be used."""
+    check_folder(arguments.results, "--results")
+    module, _ = BENCHMARKS[arguments.benchmark]
+    write_section(arguments.results, arguments.benchmark, module.run(arguments))
     return 0
 
 
-def write_section(name: str, lines: list[str]) -> None:
-    """Replace what stands between the marks of a section, or append the section."""
+def write_section(path: Path, name: str, lines: list[str]) -> None:
+    """Replace what stands between the marks of a section of a Markdown file, or append the section."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    text = RESULTS.read_text() if RESULTS.exists() else ""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
     section = "\n".join((begin, "", *lines, "", end))
     if begin in text and end in text:
         text = text[: text.index(begin)] + section + text[text.index(end) + len(end) :]
     else:
         text = f"{text}\n{section}\n"
-    with written_together(RESULTS) as (part,):
-        part.write_text(text)
+    with written_together(path) as (part,):
+        part.write_text(text, encoding="utf-8")
 
 
 def main(words: list[str] | None = None) -> int:

@@ -1,8 +1,8 @@
 """``run.py demo``: the main job on a real head image, against a known truth, in an MRML scene without Slicer.
 
 The middle axial slice of the MNI152 template is the fixed volume, with noise on it; the moving volume is the slice turned,
-shrunk and shifted, so far that L-BFGS without the learned start goes astray.  Both are registered as nodes, as in the panel,
-and the transform node is judged by the file it is saved to.
+shrunk and shifted, so far that L-BFGS from the start alone goes astray.  Both are registered as nodes, as in the panel, by the
+default method, and the transform node is judged by the file it is saved to.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from MetaAffineRegCLI.console import run_command
 from MetaAffineRegCLI.image_files import resample
 from MetaAffineRegCLI.picture import draw
+from MetaAffineRegCLI.report import judgement
 from MetaAffineRegCLI.transform_files import read_transform
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.geometry import Matrix
@@ -142,7 +143,7 @@ def demo(arguments: argparse.Namespace) -> int:
     save(fixed, folder / "fixed.nrrd")
     save(moving, folder / "moving.nrrd")
     images = [image_from_volume_node(node) for node in (fixed, moving)]
-    result = register_nodes(fixed, moving, None, Settings(method="comb"))
+    result = register_nodes(fixed, moving, None, Settings())
     transform = scene.GetNodeByID(result.transform_id)
     save(transform, folder / "moving-to-fixed.tfm")
     found, before = read_transform(folder / "moving-to-fixed.tfm"), np.eye(4)
@@ -152,6 +153,7 @@ def demo(arguments: argparse.Namespace) -> int:
     draw(folder / "demo.png", images[0], resample(images[1], images[0], before), resample(images[1], images[0], found), caption)
     print(table(truth, before, found, head))
     print(f"\nFixed and moving volume, transform and picture are in {folder}")
+    print(f"What the registration says of itself: {judgement(result)}")
     print(f"Error against the truth: {error:.3f} pixels at most (allowed: {LARGEST_ERROR:g})")
     return 0 if error < LARGEST_ERROR else 1
 

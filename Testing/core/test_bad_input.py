@@ -147,6 +147,14 @@ def displacement_field(folder):
     return folder / "field.h5"
 
 
+def identity(name):
+    def make(folder):
+        SimpleITK.WriteTransform(SimpleITK.AffineTransform(3), str(folder / name))
+        return folder / name
+
+    return make
+
+
 def flat_transform(folder):
     (folder / "flat.tfm").write_text(
         "#Insight Transform File V1.0\nTransform: AffineTransform_double_3_3\nParameters: 1 0 0 0 1 0 0 0 0 0 0 0\nFixedParameters: 0 0 0\n"
@@ -163,6 +171,11 @@ BAD_OPTIONS = {
     "--initial that is none": (text("T0.tfm", b"no transform"), "T0.tfm can't be read as a transform"),
     "--initial that is not linear": (displacement_field, "field.h5 is not a linear transform"),
     "--initial that is flat": (flat_transform, "flat.tfm .*transform"),
+    "--initial with the name of the runner-up": (identity("T-runner-up.tfm"), "T-runner-up.tfm is an input, and it is the name of the"),
+    "--report with the name of the runner-up": (lambda folder: folder / "T-runner-up.tfm", "Two outputs .* runner-up, T-runner-up.tfm"),
+    "--rotation-range beyond half a turn": (lambda folder: 180.5, "A rotation range of 180.5 degrees makes no sense; give 0 to 180"),
+    "--rotation-range below nothing": (lambda folder: -1, "A rotation range of -1.0 degrees makes no sense"),
+    "--rotation-range that is no number": (lambda folder: "nan", "A rotation range of nan degrees makes no sense"),
     "--output in no folder": (lambda folder: folder / "none" / "T.tfm", "The folder of --output .* does not exist; create it or"),
     "--output that is a folder": (empty_folder, "--output .* is a folder; give the name of a file"),
     "--output of another kind": (lambda folder: folder / "T.png", "T.png is not a name for a transform; end it in .tfm"),
@@ -216,6 +229,7 @@ BAD_TABLES = {
     "an id that climbs": ("id,fixed,moving\n../x,b,c\n", "has an id '../x' that is empty, not alone or no file name"),
     "an id with a folder": ("id,fixed,moving\nx/y,b,c\n", "has an id 'x/y'"),
     "an absolute id": ("id,fixed,moving\n/x,b,c\n", "has an id '/x'"),
+    "an id with the name of a runner-up": ("id,fixed,moving\na-runner-up,b,c\na,d,e\n", "the ids 'a' and 'a-runner-up'.*; rename one"),
     "an id longer than names may be": (f"id,fixed,moving\n{'x' * 300},b,c\n", "has an id 'x+' that is empty"),
     "an id of dots": ("id,fixed,moving\n..,b,c\n", r"has an id '\.\.'"),
     "a picture": (b"\x89PNG\r\n\x1a\n\xff\xfe", "can't be read as a CSV file|lacks the columns"),
@@ -238,6 +252,9 @@ def test_bad_table(tmp_path, good, capfd, case):
         (["--output-dir", "out", "--batch-size", "0"], "--batch-size 0 is not a number of pairs; give 1 or more"),
         (["--output-dir", "out", "--model", "nonesuch"], "There is no model 'nonesuch'"),
         (["--output-dir", "out", "--initial", "none.tfm"], "none.tfm does not exist"),
+        (["--output-dir", ".", "--initial", "a-runner-up.tfm"], "a-runner-up.tfm is the name of the runner-up of a row; choose"),
+        (["--output-dir", "out", "--rotation-range", "-0.1"], "A rotation range of -0.1 degrees makes no sense; give 0 to 180"),
+        (["--output-dir", "out", "--rotation-range", "inf"], "A rotation range of inf degrees makes no sense; give 0 to 180"),
     ],
 )
 def test_bad_option_of_batch(tmp_path, good, capfd, monkeypatch, options, sentence):

@@ -7,7 +7,7 @@ import pytest
 
 from core.made_files import SLICE, write
 from core.made_images import affine, distance, lattice, made
-from core.test_register_command import matrix_of
+from core.test_register_command import RUNNER_UP, judge, matrix_of, names
 from MetaAffineRegCLI.batch import main
 from MetaAffineRegLib.registration import LEVELS
 
@@ -31,16 +31,12 @@ def save(folder, names, name="pairs.csv"):
 
 
 def run(folder, *words, output="out", table="pairs.csv"):
-    return main([str(word) for word in (folder / table, "--output-dir", folder / output, "--model", "hands", *words)])
+    return main([str(word) for word in (folder / table, "--output-dir", folder / output, *words)])
 
 
 def report(folder, output="out"):
     with (folder / output / "report.csv").open(newline="") as f:
         return {line["id"]: line for line in csv.DictReader(f)}
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_every_row_gets_its_transform_and_its_line(folder, capsys):
@@ -51,9 +47,53 @@ def test_every_row_gets_its_transform_and_its_line(folder, capsys):
     lines = report(folder)
     assert list(lines) == list(TRUTHS)
     for number, line in enumerate(lines.values()):
-        assert line["status"] == "ok" and line["model"] == "hands" and line["method"] == "comb"
+        assert (line["done"], line["status"], line["method"], line["model"]) == ("yes", "ok", "robust", "general-2d")
+        assert float(line["probability"]) > 0.9 and float(line["overlap"]) > 0.5 and float(line["consistency_mm"]) < 0.2
+        assert (line["runner_up"], line["criterion"]) == ("", "share of the content left unexplained")
         assert float(line["rotation_degrees"]) == pytest.approx(abs(9 * number - 20), abs=0.2)
-    assert "5 registered, 0 already there, 0 failed" in capsys.readouterr().out
+    assert capsys.readouterr().out == "5 registered, 0 already there, 0 not done; of all rows 5 ok, 0 ambiguous, 0 failed\n"
+
+
+def test_doubtful_rows_are_reported_counted_and_keep_their_runner_up(folder, monkeypatch, capsys):
+    """A failed one makes the exit code 1 as long as it is there, also where another run had nothing to do."""
+    judge(monkeypatch, "ok", "ambiguous", "failed", "ok", "ok")
+    assert run(folder) == 1
+    assert names(folder / "out") == ["a.tfm", "b-runner-up.tfm", "b.tfm", "c-runner-up.tfm", "c.tfm", "d.tfm", "e.tfm", "report.csv"]
+    for name in "bc":
+        assert distance(matrix_of(folder / "out" / f"{name}.tfm"), TRUTHS[name], SLICE) < 0.1
+        np.testing.assert_allclose(matrix_of(folder / "out" / f"{name}-runner-up.tfm"), RUNNER_UP, atol=1e-9)
+    lines = report(folder)
+    assert [line["done"] for line in lines.values()] == ["yes"] * 5
+    assert [line["status"] for line in lines.values()] == ["ok", "ambiguous", "failed", "ok", "ok"]
+    assert [line["runner_up"] for line in lines.values()] == ["", "b-runner-up.tfm", "c-runner-up.tfm", "", ""]
+    assert [lines["c"][key] for key in ("probability", "overlap", "margin", "consistency_mm")] == ["0.25", "0.75", "0.01", "1.5"]
+    said = capsys.readouterr()
+    assert "ambiguous: b: another alignment may be the right one; compare it by eye with the next best, b-runner-up.tfm." in said.err
+    assert "failed: c: do not trust this result, check it by eye; the next best is c-runner-up.tfm." in said.err
+    assert "5 registered, 0 already there, 0 not done; of all rows 3 ok, 1 ambiguous, 1 failed" in said.out
+    assert run(folder) == 1
+    assert "0 registered, 5 already there, 0 not done; of all rows 3 ok, 1 ambiguous, 1 failed" in capsys.readouterr().out
+
+
+def test_row_done_again_loses_the_runner_up_of_before(folder, monkeypatch):
+    save(folder, "ab")
+    judge(monkeypatch, "ambiguous")
+    assert run(folder) == 0
+    (folder / "out" / "a.tfm").unlink()
+    monkeypatch.undo()
+    assert run(folder) == 0
+    assert names(folder / "out") == ["a.tfm", "b-runner-up.tfm", "b.tfm", "report.csv"]
+    lines = report(folder)
+    assert [(line["status"], line["runner_up"]) for line in lines.values()] == [("ok", ""), ("ambiguous", "b-runner-up.tfm")]
+
+
+def test_method_that_does_not_judge_itself(folder, capsys):
+    save(folder, "a")
+    assert run(folder, "--method", "comb", "--model", "hands") == 0
+    line = report(folder)["a"]
+    assert (line["done"], line["status"], line["probability"], line["criterion"]) == ("yes", "", "", "mean squares")
+    assert (line["method"], line["model"]) == ("comb", "hands")
+    assert capsys.readouterr().out == "1 registered, 0 already there, 0 not done\n"
 
 
 def test_bad_rows_are_reported_and_skipped(folder, capsys):
@@ -65,11 +105,11 @@ def test_bad_rows_are_reported_and_skipped(folder, capsys):
     assert run(folder) == 1
     assert names(folder / "out") == ["a.tfm", "c.tfm", "e.tfm", "report.csv"]
     lines = report(folder)
-    assert [line["status"] for line in lines.values()] == ["ok", "error", "ok", "error", "ok", "error"]
+    assert [line["done"] for line in lines.values()] == ["yes", "no", "yes", "no", "yes", "no"]
     assert "constant" in lines["b"]["message"] and "does not exist" in lines["d"]["message"]
     said = capsys.readouterr()
     assert "error: b: " in said.err and "error: d: " in said.err and "error: f: " in said.err
-    assert "3 registered, 0 already there, 3 failed" in said.out
+    assert "3 registered, 0 already there, 3 not done; of all rows 3 ok, 0 ambiguous, 0 failed" in said.out
 
 
 def test_second_run_does_only_what_is_missing(folder, capsys):
@@ -79,7 +119,7 @@ def test_second_run_does_only_what_is_missing(folder, capsys):
     before = report(folder)
     save(folder, "abcde")
     assert run(folder) == 0
-    assert "2 registered, 3 already there, 0 failed" in capsys.readouterr().out
+    assert "2 registered, 3 already there, 0 not done; of all rows 5 ok, " in capsys.readouterr().out
     assert {name: ((folder / "out" / name).read_bytes(), (folder / "out" / name).stat().st_mtime_ns) for name in old} == old
     after = report(folder)
     assert list(after) == list("abcde") and all(after[name] == before[name] for name in "abc")
@@ -90,7 +130,7 @@ def test_repaired_row_is_done_by_the_second_run(folder):
     assert run(folder) == 1
     (folder / "images" / "away.nrrd").rename(folder / "images" / "b-fixed.nrrd")
     assert run(folder) == 0
-    assert report(folder)["b"]["status"] == "ok" and report(folder)["b"]["message"] == ""
+    assert report(folder)["b"]["done"] == "yes" and report(folder)["b"]["message"] == ""
 
 
 def test_any_order_and_batch_size_gives_the_same_transforms(folder):
@@ -123,7 +163,7 @@ def test_interrupted_run_leaves_whole_files_and_is_taken_up(folder, monkeypatch,
     assert list(report(folder)) == ["a", "b"]
     monkeypatch.undo()
     assert run(folder) == 0
-    assert "3 registered, 2 already there, 0 failed" in capsys.readouterr().out
+    assert "3 registered, 2 already there, 0 not done; of all rows 5 ok, " in capsys.readouterr().out
     for name, truth in TRUTHS.items():
         assert distance(matrix_of(folder / "out" / f"{name}.tfm"), truth, SLICE) < 0.1
 
@@ -138,7 +178,7 @@ def test_options_reach_the_registration(folder):
 
 def test_slices_and_volumes_of_one_table(folder, monkeypatch):
     """A row that mixes them fails, the others do not."""
-    monkeypatch.setitem(LEVELS, 3, (12, 24, 48))
+    monkeypatch.setitem(LEVELS, 3, (6, 12, 24, 48))
     volume = lattice((12, 12, 12), (6.0, 6.0, 6.0))
     write(folder / "images" / "b-fixed.nrrd", made(volume))
     write(folder / "images" / "b-moving.nrrd", made(volume, affine(4, (2, 0, 1))))
@@ -147,6 +187,6 @@ def test_slices_and_volumes_of_one_table(folder, monkeypatch):
     code = main([str(word) for word in (folder / "pairs.csv", "--output-dir", folder / "out", "--freedom", "rigid")])
     assert code == 1
     lines = report(folder)
-    assert [lines[name]["status"] for name in "abc"] == ["ok", "ok", "error"]
-    assert lines["b"]["method"] == "plain" and "o model is shipped for this dimension" in lines["b"]["notes"]
+    assert [lines[name]["done"] for name in "abc"] == ["yes", "yes", "no"]
+    assert [(lines[name]["method"], lines[name]["model"]) for name in "ab"] == [("robust", "general-2d"), ("robust", "")]
     assert distance(matrix_of(folder / "out" / "b.tfm"), affine(4, (2, 0, 1)), volume) < 1

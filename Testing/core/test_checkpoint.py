@@ -52,6 +52,23 @@ def test_saved_network_comes_back(tmp_path, d):
         torch.testing.assert_close(found, tensor, rtol=2**-10, atol=1e-7)  # half precision: 11 bits
 
 
+@pytest.mark.parametrize("gradient_input", ["raw", "direction", "newton"])
+@pytest.mark.parametrize("data_term", ["mean_squares", "unexplained_content"])
+def test_input_and_data_term_of_a_network_come_back(tmp_path, gradient_input, data_term):
+    saved = Initializer(InitializerConfig(2, (16,), 2, gradient_input=gradient_input, data_term=data_term))
+    checkpoint.save(tmp_path / "mine.pt", saved, CARD)
+    config = checkpoint.load(tmp_path / "mine.pt").network.config
+    assert (config.gradient_input, config.data_term) == (gradient_input, data_term)
+
+
+def test_checkpoint_of_before_there_was_a_choice_reads_mean_squares(tmp_path, content):
+    del content["config"]["data_term"]
+    assert checkpoint.load(spoilt(tmp_path, content)).network.config.data_term == "mean_squares"
+    for name in ("hands", "hands-onelevel", "heads"):
+        assert "data_term" not in checkpoint.read(checkpoint.available_models()[name])["config"]
+        assert checkpoint.load(name).network.config.data_term == "mean_squares"
+
+
 def test_saved_twice_has_the_same_weights(tmp_path):
     """Half precision is rounded once: loading and saving again changes nothing."""
     checkpoint.save(tmp_path / "a.pt", network(), CARD)
@@ -212,6 +229,8 @@ SPOILT_CONFIGS = {
     "one too many": {"dimension": 2, "levels": [16], "more": 1},
     "not whole": {"dimension": 2, "levels": [16], "steps": 2.5},
     "of four dimensions": {"dimension": 4, "levels": [16]},
+    "of another input": {"dimension": 2, "levels": [16, 32], "steps": 2, "gradient_input": "newton"},
+    "of another data term": {"dimension": 2, "levels": [16, 32], "steps": 2, "gradient_input": "direction", "data_term": "guess"},
 }
 
 

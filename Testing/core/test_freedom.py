@@ -64,12 +64,29 @@ def test_affine_reaches_every_map(d):
 
 @DIMENSIONS
 @pytest.mark.parametrize("name", FREEDOMS)
-def test_pull_back_is_the_chain_rule(name, d):
+def test_jacobian_is_the_chain_rule(name, d):
     free = freedom(name, starts(5, d))
     p = parameters(free.origin).requires_grad_()
     cotangent = torch.randn(5, d, d + 1, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
     (expected,) = torch.autograd.grad((free.maps(p) * cotangent).sum(), p)
-    torch.testing.assert_close(free.pull_back(p.detach(), cotangent), expected)
+    found = (cotangent.flatten(1)[:, None] @ free.jacobian(p.detach()))[:, 0]
+    torch.testing.assert_close(found, expected)
+
+
+@DIMENSIONS
+@pytest.mark.parametrize("name", FREEDOMS)
+@pytest.mark.parametrize("far", [0.0, 1.0], ids=["at the start", "far from it"])
+def test_jacobian_against_central_differences(name, d, far):
+    free = freedom(name, starts(4, d))
+    p = torch.lerp(free.origin, parameters(free.origin), far)
+    h = 1e-6
+    found = free.jacobian(p)
+    assert found.shape == (4, d * (d + 1), COUNTS[name, d])
+    for column in range(p.shape[1]):
+        step = torch.zeros_like(p)
+        step[:, column] = h
+        expected = (free.maps(p + step) - free.maps(p - step)) / (2 * h)
+        torch.testing.assert_close(found[:, :, column], expected.flatten(1), atol=1e-8, rtol=1e-6)
 
 
 @DIMENSIONS
@@ -80,3 +97,4 @@ def test_selected_rows_are_those_rows(name, d):
     part = free.select(rows)
     assert torch.equal(part.origin, free.origin[rows])
     torch.testing.assert_close(part.maps(p[rows]), free.maps(p)[rows])
+    torch.testing.assert_close(part.jacobian(p[rows]), free.jacobian(p)[rows])

@@ -3,11 +3,16 @@
 import pytest
 import torch
 
-from MetaAffineRegLib.affine import identity
-from MetaAffineRegLib.initializer import Initializer, InitializerConfig
+from core.made_images import affine, lattice, made
+from MetaAffineRegLib.affine import compose, identity
+from MetaAffineRegLib.data_terms import DATA_TERMS
+from MetaAffineRegLib.geometry import pair_frame
+from MetaAffineRegLib.grids import PairGrids
+from MetaAffineRegLib.initializer import Initializer, InitializerConfig, newton_step
+from MetaAffineRegLib.starts import rotations
 
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3])
-INPUTS = pytest.mark.parametrize("gradient_input", ["raw", "direction"])
+INPUTS = pytest.mark.parametrize("gradient_input", ["raw", "direction", "newton"])
 
 
 class Gradients:
@@ -21,6 +26,10 @@ class Gradients:
         self.seen.append(x)
         gradient = torch.randn(len(x), self._d, self._d + 1, generator=self._generator, dtype=torch.float64)
         return torch.full((len(x),), self._values, dtype=torch.float64), gradient
+
+    def curvature(self, x):
+        n = self._d * (self._d + 1)
+        return torch.diag(torch.arange(1.0, n + 1, dtype=torch.float64)).expand(len(x), n, n)
 
 
 def network(d, levels=(16, 32), steps=3, seed=0, **options):
@@ -65,13 +74,67 @@ def test_other_gradients_give_other_maps(d, gradient_input):
     assert float((one - other).detach().abs().max()) > 1e-3
 
 
+class Turned(Gradients):
+    """The gradients and curvatures with respect to u that ``Gradients`` has, told with respect to x = start o u."""
+
+    def __init__(self, d, start, seed=0):
+        super().__init__(d, seed=seed)
+        self._start = start
+
+    def value_and_gradient(self, x):
+        value, gradient = super().value_and_gradient(x)
+        return value, torch.linalg.inv(self._start[..., :-1]).mT @ gradient
+
+    def curvature(self, x):
+        back = torch.kron(torch.linalg.inv(self._start[..., :-1]).contiguous(), torch.eye(self._d + 1, dtype=torch.float64))
+        return back.mT @ super().curvature(x) @ back
+
+
 @DIMENSIONS
-def test_start_enters_through_nothing_but_addition_and_gradients(d):
-    """The same gradients from another start: the same steps."""
-    net = trained(network(d))
-    start = identity(2, d) + 0.3
-    one, other = net(objectives(net), identity(2, d))[-1], net(objectives(net), start)[-1]
-    torch.testing.assert_close(other - start, one - identity(2, d))
+@INPUTS
+def test_steps_are_taken_in_the_frame_of_the_start(d, gradient_input):
+    """The same gradients in the frame of another start, turned, stretched and shifted: the same steps after it."""
+    net = trained(network(d, gradient_input=gradient_input))
+    start = torch.cat((rotations(d, 5)[3:] * 1.2, torch.full((2, d, 1), 0.3, dtype=torch.float64)), -1)
+    start[1, 0, 1] += 0.2
+    turned = {size: Turned(d, start, seed=size) for size in net.config.levels}
+    for one, other in zip(net(objectives(net), identity(2, d)), net(turned, start), strict=True):
+        torch.testing.assert_close(other, compose(start, one))
+
+
+@DIMENSIONS
+@INPUTS
+def test_what_was_learned_of_one_start_holds_for_every_other(d, gradient_input):
+    """From S T on (fixed, moving) as from T on (fixed, moving o S), S a quarter turn, under which a grid keeps its samples.
+
+    T, a little of everything, keeps the points off the samples, where the interpolant has kinks and its derivative two sides.
+    """
+    n = 64 if d == 2 else 24
+    geometry = lattice((n, n, n if d == 3 else 1), (96 / n,) * 3)
+    turn = affine(90)
+    pairs = [(made(geometry), made(geometry, other)) for other in (turn @ affine(20, (5, -4, 0)), affine(20, (5, -4, 0)))]
+    frames = [pair_frame(geometry, geometry)] * 2
+    net = trained(network(d, (8, 16), 3, gradient_input=gradient_input, data_term="unexplained_content"), 0.05)
+    grids = PairGrids.of(pairs, frames, (8, 16), dtype=torch.float64, device=torch.device("cpu"))
+    around = identity(1, d)
+    around[0, :, :d] = torch.from_numpy(turn[:d, :d])
+    little = identity(1, d) + 0.03 * torch.randn(1, d, d + 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    start = torch.cat((compose(around, little), little))
+    end = net({size: grids.objective(size, DATA_TERMS["unexplained_content"]) for size in (8, 16)}, start)[-1].detach()
+    assert float((end[1] - start[1]).abs().max()) > 0.02
+    torch.testing.assert_close(end[0], compose(around, end[1:])[0], atol=1e-6, rtol=0)
+
+
+@DIMENSIONS
+def test_newton_step_solves_a_well_conditioned_system_and_is_finite_in_a_singular_one(d):
+    n = d * (d + 1)
+    root = torch.randn(1, n, n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    curvature = torch.eye(n, dtype=torch.float64) + 0.05 * root @ root.mT
+    gradient = torch.ones(1, n, dtype=torch.float64)
+    step = newton_step(curvature, gradient)
+    exact = -torch.linalg.solve(curvature, gradient)
+    assert float((step - exact).norm()) < 0.1 * float(exact.norm())
+    assert bool(torch.isfinite(newton_step(torch.zeros(1, n, n, dtype=torch.float64), 0 * gradient)).all())
 
 
 @DIMENSIONS
@@ -98,14 +161,17 @@ def test_each_step_has_a_cell_of_its_own(d):
 
 
 @DIMENSIONS
-def test_first_and_last_layer_are_shared(d):
-    """n = d (d + 1) parameters, width 4 n: L_in n w + w, L_out w n + n, each cell 4 (2 w^2 + 2 w)."""
+@INPUTS
+def test_first_and_last_layer_are_shared(d, gradient_input):
+    """n = d (d + 1) parameters, i inputs, width w = 4 n: L_in i w + w, L_out w n + n, each cell 4 (2 w^2 + 2 w)."""
     n = d * (d + 1)
+    inputs = {"raw": n, "direction": n + 1, "newton": 2 * n + 1}[gradient_input]
     width = 4 * n
     for levels, steps in (((16,), 5), ((16, 32), 5), ((16,), 1)):
-        net = network(d, levels, steps)
+        net = network(d, levels, steps, gradient_input=gradient_input)
         count = sum(p.numel() for p in net.parameters())
-        assert count == net.config.weights == (n * width + width) + (width * n + n) + steps * len(levels) * 4 * (2 * width**2 + 2 * width)
+        cells = steps * len(levels) * 4 * (2 * width**2 + 2 * width)
+        assert count == net.config.weights == (inputs * width + width) + (width * n + n) + cells
 
 
 @DIMENSIONS
@@ -152,7 +218,7 @@ def test_training_needs_no_derivative_of_the_gradient(d):
     [
         {"dimension": 4}, {"dimension": 2.0}, {"levels": ()}, {"levels": (32, 16)}, {"levels": (2,)}, {"levels": (1024,)},
         {"levels": (16,) * 9}, {"levels": (16.0,)}, {"steps": 0}, {"steps": 51}, {"steps": True}, {"expansion": 0}, {"expansion": 17},
-        {"gradient_input": "image"},
+        {"gradient_input": "image"}, {"data_term": "overlap"},
     ],
 )  # fmt: skip
 def test_impossible_networks_are_refused(options):
@@ -161,6 +227,6 @@ def test_impossible_networks_are_refused(options):
 
 
 def test_config_survives_as_plain_data():
-    config = InitializerConfig(3, [12, 24], 4, 2, "direction")
+    config = InitializerConfig(3, [12, 24], 4, 2, "newton", "unexplained_content")
     assert InitializerConfig(**config.to_dict()) == config
     assert config.levels == (12, 24) and config.parameters == 12

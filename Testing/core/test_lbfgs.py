@@ -185,3 +185,84 @@ def test_check_is_asked_before_each_round_and_may_end_it():
     with pytest.raises(InterruptedError):
         solved(rosenbrock, zeros(1, 2), check=check)
     assert len(asked) == 4
+
+
+def hessian_of(row, n, condition):
+    """Axes turned for row 1 and after, those of the parameters for row 0."""
+    q, _ = torch.linalg.qr(torch.randn(n, n, generator=torch.Generator().manual_seed(row), dtype=torch.float64))
+    q = q if row else torch.eye(n, dtype=torch.float64)
+    return q @ torch.diag(torch.logspace(0, condition, n, dtype=torch.float64)) @ q.T
+
+
+def ill_conditioned(condition):
+    """Quadratic functions of condition 10^condition, the minimum at (1, 2, .., n) / 10."""
+
+    def function(row, p):
+        step = p - target(len(p))
+        return 0.5 * (hessian_of(row, len(p), condition) @ step) @ step
+
+    return function
+
+
+def target(n):
+    return torch.arange(1, n + 1, dtype=torch.float64) / 10
+
+
+@pytest.mark.parametrize("n", [6, 12])
+def test_curvature_makes_an_ill_conditioned_problem_easy(n):
+    """Parameters on scales a thousand apart, as angles and shifts are: done at once.  Turned axes: the damping costs some steps."""
+    curvature = torch.stack([hessian_of(row, n, 3) for row in range(3)])
+    ends = []
+    for given in (None, curvature):
+        end, spy = solved(ill_conditioned(3), zeros(3, n), iterations=1000, unit=10.0, tolerance=1e-7, curvature=given)
+        torch.testing.assert_close(end.p, target(n).expand(3, n), atol=1e-5, rtol=0)
+        assert end.evaluations.tolist() == [len(spy.evaluations(row)) for row in range(3)]
+        ends.append(end.evaluations)
+    without, with_it = ends
+    assert int(with_it[0]) <= 8
+    assert bool((3 * with_it < without).all())
+
+
+def test_curvature_of_each_problem_is_its_own():
+    """Rows of one batch have the results of each alone, also after another has left."""
+    curvature = torch.stack([hessian_of(row, 6, 2) for row in range(4)])
+    start = zeros(4, 6)
+    start[1] = target(6)  # done at once
+    together, _ = solved(ill_conditioned(2), start, unit=10.0, curvature=curvature)
+    for row in range(4):
+        alone = minimize(
+            Spy(ill_conditioned(2), torch.tensor([row])),
+            start[row : row + 1],
+            iterations=100,
+            unit=10.0,
+            tolerance=1e-9,
+            curvature=curvature[row : row + 1],
+        )
+        torch.testing.assert_close(alone.p[0], together.p[row])
+        assert torch.equal(alone.evaluations[0], together.evaluations[row])
+
+
+@pytest.mark.parametrize("of", [0.0, 1e-12, 1e12], ids=["nothing", "far too small", "far too large"])
+def test_curvature_that_tells_nothing_or_wrong_does_no_harm(of):
+    """Images without content have none; the minimum is found or the value does not rise."""
+    curvature = of * torch.eye(6, dtype=torch.float64).expand(2, 6, 6)
+    start = zeros(2, 6)
+    before = Spy(quadratic, torch.arange(2)).value_and_gradient(start)[0]
+    end, _ = solved(quadratic, start, curvature=curvature)
+    assert bool(torch.isfinite(end.p).all()) and bool((end.value <= before).all())
+
+
+@pytest.mark.parametrize("curvature", [None, 1e-9], ids=["without", "with curvature"])
+def test_no_step_is_longer_than_two_units(curvature):
+    """Far from the minimum the quadratic model promises a step of the whole way."""
+    given = None if curvature is None else curvature * torch.eye(6, dtype=torch.float64)[None]
+    end, spy = solved(quadratic, zeros(1, 6), unit=0.01, curvature=given, iterations=12)
+    points = torch.stack([point for _, _, point in spy.log])
+    accepted, longest = points[0], 0.0
+    best = spy.log[0][1]
+    for _, value, point in spy.log[1:]:
+        longest = max(longest, float((point - accepted).norm()))
+        if value < best:
+            accepted, best = point, value
+    assert longest <= 0.02 + 1e-12
+    assert float(end.value) == best

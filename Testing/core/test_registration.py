@@ -9,7 +9,8 @@ from MetaAffineRegLib.errors import Cancelled, InputError
 from MetaAffineRegLib.registration import LEVELS, Settings, register
 
 PLAIN = Settings(method="plain", device="cpu")
-COMB = Settings(model="mri", device="cpu")
+COMB = Settings("comb", model="mri", device="cpu")
+ROBUST = Settings(device="cpu")
 SLICE = lattice((100, 80, 1), (1.0, 1.2, 3.0))
 SHEAR = np.array([[1.05, 0.06, 0], [0, 0.94, 0], [0, 0, 1]])
 
@@ -55,7 +56,7 @@ def test_group_results_stay_in_their_group_in_mm(freedom, settings):
     """The truth is sheared, so that an affine result would not: lattices differ in spacing and size."""
     moving_geometry = lattice((70, 90, 1), (1.5, 0.9, 2.0))
     fixed, moving = made(SLICE), made(moving_geometry, affine(12, (5, 3, 0), stretch=SHEAR * 1.08))
-    (result,) = register([(fixed, moving)], Settings(settings.method, freedom, settings.model, "cpu"))
+    (result,) = register([(fixed, moving)], Settings(settings.method, freedom, settings.model, device="cpu"))
     matrix = result.fixed_to_moving_lps[:2, :2]
     scale = np.sqrt(np.linalg.det(matrix))
     np.testing.assert_allclose(matrix @ matrix.T, scale**2 * np.eye(2), atol=1e-9)
@@ -127,21 +128,23 @@ def test_object_cut_off_by_the_moving_image_keeps_no_bias():
     assert errors["overlap"] < 0.5 < errors["zero"]
 
 
+@pytest.mark.parametrize("settings", [COMB, ROBUST], ids=["comb", "robust"])
 @pytest.mark.parametrize("count", [1, 5])
-def test_progress_goes_from_nothing_to_all(monkeypatch, count):
+def test_progress_goes_from_nothing_to_all(monkeypatch, count, settings):
     """Also where not all pairs fit into memory at once."""
     monkeypatch.setattr(registration, "_CHUNK_BYTES", 2 << 20)  # two slices
     seen = []
     small = lattice((10, 8, 1), (9, 9, 1))
-    register([pair(small, affine(5))] * count, COMB, progress=lambda *said: seen.append(said))
+    register([pair(small, affine(5))] * count, settings, progress=lambda *said: seen.append(said))
     fractions = [fraction for _, fraction in seen]
     assert fractions[0] == 0 and fractions[-1] == 1 and fractions == sorted(fractions)
     assert len(set(fractions)) > 5 * count / 2
     assert all(isinstance(stage, str) and stage for stage, _ in seen)
 
 
+@pytest.mark.parametrize("settings", [COMB, ROBUST], ids=["comb", "robust"])
 @pytest.mark.parametrize("after", [0, 1, 5, 20])
-def test_cancelling_ends_it_soon(after):
+def test_cancelling_ends_it_soon(after, settings):
     asked = []
 
     def cancelled():
@@ -149,7 +152,7 @@ def test_cancelling_ends_it_soon(after):
         return len(asked) > after
 
     with pytest.raises(Cancelled):
-        register([pair(SLICE, affine(5))], COMB, cancelled=cancelled)
+        register([pair(SLICE, affine(5))], settings, cancelled=cancelled)
     assert len(asked) == after + 1
 
 
@@ -163,7 +166,7 @@ def test_cancelled_is_asked_often_enough_for_a_button():
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        (Settings(method="best"), "There is no method 'best'; choose comb, learn, plain"),
+        (Settings(method="best"), "There is no method 'best'; choose robust, comb, learn, plain"),
         (Settings(model="nonesuch"), "There is no model 'nonesuch'"),
     ],
 )

@@ -18,10 +18,7 @@ NETWORK = InitializerConfig(2, (16,), 2, gradient_input="direction")
 def makers():
     geometry = lattice((60, 60, 1), (1.7, 1.7, 1))
     distribution = DeformationDistribution(30, 0.3)
-    return [
-        PairMaker(source_stack([made(geometry, seed=seed) for seed in seeds], 32), (16,), distribution, 0.05)
-        for seeds in (range(4), (8, 9))
-    ]
+    return [PairMaker(source_stack([made(geometry, seed=seed) for seed in seeds], 32), (16,), distribution) for seeds in (range(4), (8, 9))]
 
 
 def trainer(makers, network=NETWORK, **options):

@@ -9,11 +9,12 @@ from core.made_images import lattice, made
 from MetaAffineRegLib.affine import identity
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegTrainingLib.deformations import DeformationDistribution
-from MetaAffineRegTrainingLib.pairs import PairMaker
+from MetaAffineRegTrainingLib.pairs import Disturbances, PairMaker
 from MetaAffineRegTrainingLib.sources import source_stack
 
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3])
 MILD = DeformationDistribution(rotation=30, translation=0.1)
+QUIET = Disturbances(noise=0.0)
 
 
 @lru_cache
@@ -25,7 +26,7 @@ def sources(d, count=2, size=None):
 @DIMENSIONS
 def test_moving_under_the_truth_is_fixed(d):
     """The truth takes fixed points to moving points; the other direction would leave most of the difference."""
-    pairs = PairMaker(sources(d), (16, 32), MILD, noise=0.0).make(6, seed=1, step=0)
+    pairs = PairMaker(sources(d), (16, 32), MILD, QUIET).make(6, seed=1, step=0)
     objective, start = pairs.objectives[32], identity(6, d)
     before = objective.value(start)
     assert bool((objective.value(pairs.truth) < 0.3 * before)[before > 0.01].all())
@@ -35,8 +36,8 @@ def test_moving_under_the_truth_is_fixed(d):
 
 @DIMENSIONS
 def test_pairs_are_a_function_of_seed_and_step(d):
-    maker = PairMaker(sources(d), (16,), MILD, noise=0.05)
-    again = PairMaker(sources(d), (16,), MILD, noise=0.05)
+    maker = PairMaker(sources(d), (16,), MILD)
+    again = PairMaker(sources(d), (16,), MILD)
     first = maker.make(3, 7, 2)
     maker.make(3, 7, 3)  # what was drawn before does not matter
     same, step, seed = again.make(3, 7, 2), again.make(3, 7, 3), again.make(3, 8, 2)
@@ -50,7 +51,7 @@ def test_pairs_are_a_function_of_seed_and_step(d):
 def test_noise_lies_on_the_fixed_image_alone_and_means_the_same_on_every_working_size():
     """Standard deviation 0.05 at 128 samples an axis: averaged to 32, a variance of 0.05^2 / 16, on 64 or 128."""
     for size in (64, 128):
-        quiet, loud = (PairMaker(sources(2, 1, size), (32,), MILD, noise=noise).make(40, 0, 0) for noise in (0.0, 0.05))
+        quiet, loud = (PairMaker(sources(2, 1, size), (32,), MILD, Disturbances(noise)).make(40, 0, 0) for noise in (0.0, 0.05))
         still = identity(40, 2)
         still[:, :, 2] = 10.0  # nothing of the moving image is left: f is the fixed image's mean square
         torch.testing.assert_close(quiet.truth, loud.truth)
@@ -61,7 +62,7 @@ def test_noise_lies_on_the_fixed_image_alone_and_means_the_same_on_every_working
 @DIMENSIONS
 def test_all_sources_are_used(d):
     """Two sources of different mean squares: over many pairs both appear."""
-    maker = PairMaker(sources(d), (16,), DeformationDistribution(0, 0), noise=0.0)
+    maker = PairMaker(sources(d), (16,), DeformationDistribution(0, 0), QUIET)
     away = identity(20, d)
     away[:, :, d] = 10.0
     values = maker.make(20, 0, 0).objectives[16].value(away)

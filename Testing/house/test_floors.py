@@ -20,9 +20,9 @@ PACKAGES = (
 LIBRARY = (
     *("errors", "files", "affine", "freedom", "geometry", "image", "intensity"),
     *("sampling", "pyramid"),
-    *("data_terms", "objective"),
-    *("initializer", "lbfgs", "checkpoint", "devices"),
-    "registration",
+    *("data_terms", "regularizer", "objective", "grids"),
+    *("initializer", "lbfgs", "starts", "checkpoint", "devices", "candidates", "outcome", "confidence"),
+    *("robust", "single_start", "registration"),
 )
 # What each package may import beyond the standard library and the house.
 FROM_OUTSIDE = {

@@ -1,5 +1,7 @@
 """Registration from nodes to nodes against known truth: slices in their planes, oblique volumes, parents, runs that stop."""
 
+import dataclasses
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ import slicer
 
 from made_volumes import TURN, apply, blobs, lattice, rotation, to_world, transform_node, translation, volume_node
 from MetaAffineRegLib.errors import Cancelled, InputError
-from MetaAffineRegLib.registration import Settings
+from MetaAffineRegLib.registration import Confidence, Settings
 from MetaAffineRegMRML.registration_nodes import register_nodes
 
 PLAIN = Settings(method="plain")
@@ -114,6 +116,33 @@ def test_initial_transform_is_where_registration_sets_out(scene):
     fixed, moving = slice_node("fixed", AXIAL, scene), slice_node("moving", far, scene)
     initial = transform_node(np.linalg.inv(rotation(165)), scene, "initial")
     assert_lies_on_fixed(register_nodes(fixed, moving, None, PLAIN, initial), AXIAL, fixed, far, moving)
+
+
+def test_far_turn_is_found_by_default_and_said_to_be_right(scene):
+    """Half a turn, without an initial transform; the confidence comes with the result."""
+    far = translation(5, -3, 0) @ rotation(170)
+    fixed, moving = slice_node("fixed", AXIAL, scene), slice_node("moving", far, scene)
+    result = register_nodes(fixed, moving, None, Settings())
+    assert_lies_on_fixed(result, AXIAL, fixed, far, moving)
+    assert (result.method, result.status) == ("robust", "ok")
+    assert result.probability > 0.9 and result.confidence.overlap > 0.5 and result.confidence.consistency_mm < 0.2
+    assert re.fullmatch(r"It is 9\d % likely to be right\.", result.judgement)
+
+
+@pytest.mark.parametrize(
+    ("status", "probability", "sentence"),
+    [
+        ("ok", 1.0, "It is 99 % likely to be right."),
+        ("ambiguous", 0.476, "It is ambiguous (48 % likely to be right): another alignment may be the right one; check it by eye."),
+        ("failed", 0.0, "Do not trust it (1 % likely to be right); check it by eye."),
+    ],
+)
+def test_judgement_says_in_words_how_sure_the_result_is(scene, status, probability, sentence):
+    """Nothing is told as certain."""
+    result = register_nodes(slice_node("fixed", AXIAL, scene), slice_node("moving", TURN, scene), None, PLAIN)
+    assert result.judgement == ""  # this method does not judge itself
+    confidence = Confidence(status, probability, 0.9, 0.01, 0.5, np.eye(4))
+    assert dataclasses.replace(result, confidence=confidence).judgement == sentence
 
 
 def test_new_transform_is_named_after_the_volumes(scene):

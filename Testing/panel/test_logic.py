@@ -7,6 +7,8 @@ import pytest
 import slicer
 import slicer.util
 
+from made_volumes import rotation, transform_node
+
 
 def found(result):
     return slicer.util.arrayFromTransformMatrix(slicer.mrmlScene.GetNodeByID(result.transform_id))
@@ -16,6 +18,24 @@ def test_settings_reach_the_library(panel, two_slices):
     matrix = found(panel.logic.process(*two_slices, freedom="rigid", method="plain"))
     np.testing.assert_allclose(matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3), atol=1e-9)
     np.testing.assert_allclose(np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0])), -10, atol=0.2)
+
+
+def test_range_of_rotations_reaches_the_library(panel, two_slices):
+    """A volume that hangs under a turn by 150 degrees is found by default, and not within 30 degrees."""
+    two_slices[1].SetAndObserveTransformNodeID(transform_node(rotation(150), slicer.mrmlScene).GetID())
+
+    def turned(**settings):
+        matrix = found(panel.logic.process(*two_slices, freedom="rigid", **settings))
+        return np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0]))
+
+    np.testing.assert_allclose(turned(), -10, atol=0.2)
+    assert abs(turned(rotation_range=30) + 10) > 60
+
+
+def test_result_judges_itself(panel, two_slices):
+    result = panel.logic.process(*two_slices)
+    assert (result.method, result.status) == ("robust", "ok")
+    assert result.judgement.endswith("likely to be right.")
 
 
 def test_result_is_plain_data(panel, two_slices):

@@ -1,5 +1,8 @@
 """The panel as a user drives it: choose, press, read."""
 
+import dataclasses
+import re
+
 import numpy as np
 import pytest
 import slicer
@@ -38,8 +41,31 @@ def test_choose_and_apply(panel, two_slices):
     assert transform.GetNodeReference(slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole()) is fixed
     assert panel.ui.outputSelector.currentNode() is transform
     assert_moving_lies_on_fixed(moving)
-    assert panel.ui.statusLabel.text.startswith("after was laid on before: criterion ")
+    told = r"after was laid on before in [0-9.]+ s on \w+\. It is 9\d % likely to be right\."
+    assert re.fullmatch(told, panel.ui.statusLabel.text)
     assert panel.ui.applyButton.isEnabled()
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        ("ambiguous", "It is ambiguous (40 % likely to be right): another alignment may be the right one; check it by eye."),
+        ("failed", "Do not trust it (40 % likely to be right); check it by eye."),
+    ],
+)
+def test_doubtful_result_is_laid_on_and_said(panel, two_slices, monkeypatch, status, sentence):
+    """Whether it is right can be seen only where it lies."""
+    from MetaAffineRegLib.registration import Confidence
+
+    process = panel.logic.process
+    confidence = Confidence(status, 0.4, 0.9, 0.01, 0.5, None)
+    monkeypatch.setattr(
+        panel.logic, "process", lambda *nodes, **options: dataclasses.replace(process(*nodes, **options), confidence=confidence)
+    )
+    choose(panel, *two_slices)
+    panel.ui.applyButton.click()
+    assert panel.ui.statusLabel.text.endswith(sentence)
+    assert_moving_lies_on_fixed(two_slices[1])
 
 
 def test_voxels_of_the_moving_volume_stay(panel, two_slices):

@@ -1,0 +1,47 @@
+"""How likely a result is right, from the evidence that a registration leaves.
+
+The probability is a logistic function of the share of the content left unexplained, the lead over the runner-up and the distance
+between the way there and the way back.  Its weights are fitted to pairs with a known truth, among them many that a weakened search gets
+wrong; they lie in ``Resources/confidence.json``, which ``run.py benchmark calibrate`` writes.
+"""
+
+import json
+import math
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from .outcome import Evidence
+
+Status = Literal["ok", "ambiguous", "failed"]
+CALIBRATION = Path(__file__).resolve().parent.parent / "Resources" / "confidence.json"
+_LEAD = 0.5  # a lead beyond it says no more
+
+
+def status_of(probability: float) -> Status:
+    """ "ok" where a result is likely right, "failed" where it is likely wrong, "ambiguous" between."""
+    thresholds = _calibration()["thresholds"]
+    if probability >= thresholds["ok"]:
+        return "ok"
+    return "ambiguous" if probability >= thresholds["ambiguous"] else "failed"
+
+
+def probability_of_success(evidence: Evidence, row: int) -> float:
+    """The probability that result ``row`` is less than one sample of the finest grid away from the truth."""
+    if not math.isfinite(float(evidence.unexplained[row])):
+        return 0.0
+    weights = _calibration()["weights"]
+    terms = features(float(evidence.unexplained[row]), float(evidence.margin[row]), float(evidence.consistency[row]))
+    score = sum(weight * term for weight, term in zip(weights, terms, strict=True))
+    return 1 / (1 + math.exp(-min(max(score, -50.0), 50.0)))
+
+
+def features(unexplained: float, margin: float, consistency: float) -> tuple[float, float, float, float]:
+    """What the logistic function sees: one, and the logarithms of the share, the lead and the distance in samples."""
+    return 1.0, math.log(unexplained + 0.01), math.log(min(max(margin, 0.0), _LEAD) + 0.005), math.log(min(consistency, 1e6) + 0.02)
+
+
+@lru_cache(maxsize=1)
+def _calibration() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(CALIBRATION.read_text())
+    return content

@@ -1,0 +1,185 @@
+"""Method robust: many starts, few basins, one judge.
+
+1. Starts: rotations over the range, each with the translations that an exhaustive search finds; L-BFGS over the rigid maps on the
+   coarsest grid, and the best of them go on.
+2. From each, in one batch on the coarse grids, the learned steps; and from the few best, unlearned, L-BFGS over the rigid maps.
+3. The judge is equation (1) with the share of content left unexplained as D, and the distortion as S.  The best distinct basins, the
+   given start among those judged, are refined with the freedom asked for; on each finer grid fewer of them stay.
+4. The best at the finest grid is the result: never worse than the start by the criterion.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from . import affine
+from .candidates import Candidates
+from .data_terms import DATA_TERMS, DataTerm, overlap, unexplained_content, unexplained_detail
+from .freedom import FreedomName, freedom
+from .grids import PairGrids
+from .initializer import Initializer
+from .lbfgs import minimize
+from .objective import Objective, ParametrizedObjective
+from .outcome import Evidence, Outcome
+from .regularizer import Distortion
+from .starts import Translations, rotations, starts
+
+_LARGEST_SCALE = 2.0  # no singular value of A beyond it, nor below its inverse
+_POLISH = 6  # iterations from each start on the coarsest grid
+_UNLEARNED = 8  # iterations of the unlearned branch
+_REFINE = 20  # iterations on each of the two finest grids
+_BACK = 10  # iterations of the way back
+
+Report = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is tried.  The defaults were chosen on validation pairs; the ablation shows what each part is worth.
+
+    rotations: over the full range; each, translations: how many and which for a rotation; starts: how many of them go on; learned,
+    unlearned: the branches they take, unlearned being the freedom of its maps (None leaves it out) and unlearned_starts
+    how many take it; basins: how many stay for the third and for the fourth level; margins: of the starts and of these basins only such
+    whose value is that close to the best; coarse, fine: data terms of the first two and of the last two levels; gamma: weight of the
+    regularizer; curvature: whether the Gauss-Newton matrix is the initial Hessian of L-BFGS.
+    """
+
+    rotations: int = 32
+    each: int = 2
+    translations: Translations = "search"
+    starts: int = 20
+    learned: bool = True
+    unlearned: FreedomName | None = "rigid"
+    unlearned_starts: int = 8
+    basins: tuple[int, int] = (4, 2)
+    margins: tuple[float, float, float] = (0.08, 0.1, 0.04)
+    coarse: DataTerm = unexplained_content
+    fine: DataTerm = unexplained_detail
+    gamma: float = 1.0
+    curvature: bool = True
+
+
+PLANS = {2: Plan(), 3: Plan(rotations=120, each=1)}
+
+
+class _Stages:
+    """What is done to the candidates of a batch; counts the evaluations of each pair."""
+
+    def __init__(self, grids: PairGrids, levels: tuple[int, ...], start: Tensor, freedom_name: FreedomName, plan: Plan, report: Report):
+        self.grids, self.levels, self.freedom_name, self.plan, self.report = grids, levels, freedom_name, plan, report
+        self.inverse = torch.linalg.inv(start[..., :-1])
+        self.regularizer = Distortion(start[..., :-1], plan.gamma)
+        self.evaluations = torch.zeros(len(grids), dtype=torch.float64, device=start.device)
+
+    def starts(self, base: Tensor, rotation_range: float) -> Candidates:
+        """The best starts around base ``(B, d, d + 1)``, polished."""
+        plan, coarsest, d = self.plan, self.levels[0], base.shape[1]
+        count = max(1, round(plan.rotations * rotation_range / 180)) if d == 2 else plan.rotations
+        turns = rotations(d, count, rotation_range)
+        x, value = starts(self.grids.fixed[coarsest], self.grids.moving[coarsest], base, turns, plan.translations, plan.each)
+        pair = torch.arange(len(base), device=base.device).repeat_interleave(x.shape[1])
+        there = torch.isfinite(value.flatten())
+        found = Candidates(x.flatten(0, 1)[there], pair[there], value.flatten()[there])
+        found = self.refined(found, coarsest, _POLISH, "rigid")
+        return self.judged(found, self.levels[1]).best(plan.starts, plan.margins[0])
+
+    def learned(self, found: Candidates, network: Initializer) -> Candidates:
+        """Where the learned steps lead."""
+        term = DATA_TERMS[network.config.data_term]
+        sizes = network.config.levels
+        x = network({size: self.grids.objective(size, term).select(found.pair) for size in set(sizes)}, found.x)[-1]
+        self.count(found.pair, sum(network.config.evaluations * self.grids.cost(size) for size in sizes))
+        parameters = freedom(self.freedom_name, x)
+        return self.judged(Candidates(parameters.maps(parameters.origin), found.pair, found.value), self.levels[1])
+
+    def judged(self, found: Candidates, size: int) -> Candidates:
+        """With values on the grid of ``size``."""
+        value = self.objective(size, found.pair).value(found.x)
+        self.count(found.pair, self.grids.cost(size))
+        return self.guarded(found.x, found.pair, value)
+
+    def refined(self, found: Candidates, size: int, iterations: int, freedom_name: FreedomName | None = None) -> Candidates:
+        """L-BFGS from each map on the grid of ``size``, the Gauss-Newton matrix there as its initial Hessian."""
+        parameters = freedom(freedom_name or self.freedom_name, found.x)
+        function = ParametrizedObjective(self.objective(size, found.pair), parameters)
+        end = minimize(
+            function,
+            parameters.origin,
+            iterations=iterations,
+            unit=2 / size,
+            curvature=function.curvature(parameters.origin) if self.plan.curvature else None,
+            tolerance=(1e-3 if size == self.levels[-1] else 1e-2) * 2 / size,
+            check=lambda: self.report("", 0),
+        )
+        self.count(found.pair, (end.evaluations + self.plan.curvature) * self.grids.cost(size))
+        return self.guarded(parameters.maps(end.p), found.pair, end.value)
+
+    def guarded(self, x: Tensor, pair: Tensor, value: Tensor) -> Candidates:
+        """Candidates whose value is infinite where A, beside the start's, mirrors or changes a size by more than a factor of two."""
+        matrix = x[..., :-1] @ self.inverse[pair]
+        singular = torch.linalg.svdvals(matrix)
+        sound = (torch.linalg.det(matrix) > 0) & (singular.amax(1) <= _LARGEST_SCALE) & (singular.amin(1) >= 1 / _LARGEST_SCALE)
+        return Candidates(x, pair, torch.where(sound & torch.isfinite(value), value, torch.inf))
+
+    def objective(self, size: int, pair: Tensor) -> Objective:
+        """The criterion of candidates that belong to ``pair``."""
+        term = self.plan.fine if size in self.levels[2:] else self.plan.coarse
+        return self.grids.objective(size, term, self.regularizer).select(pair)
+
+    def count(self, pair: Tensor, evaluations: Tensor | float) -> None:
+        """Add to the pairs' evaluations, those of the finest grid being one."""
+        numbers = torch.as_tensor(evaluations, dtype=torch.float64, device=pair.device).expand(len(pair))
+        self.evaluations.index_add_(0, pair, numbers)
+
+
+def robust(
+    grids: PairGrids,
+    levels: tuple[int, ...],
+    start: Tensor,
+    network: Initializer | None,
+    freedom_name: FreedomName,
+    rotation_range: float,
+    report: Report,
+    plan: Plan | None = None,
+) -> Outcome:
+    """Register a batch from around start ``(B, d, d + 1)``, ``levels`` being four grid sizes, coarse to fine.
+
+    ``rotation_range`` in degrees, up to 180; ``report`` is called with a stage and the share that is done, and often with an empty
+    stage; it may raise to end the work.
+    """
+    plan = plan or PLANS[grids.dimension]
+    stages = _Stages(grids, levels, start, freedom_name, plan, report)
+    own = Candidates(start, torch.arange(len(start), device=start.device), start.new_zeros(len(start)))
+    judged = stages.judged(own, levels[1])
+    report("search of starts", 0.05)
+    found = stages.starts(start, rotation_range)
+    if network is not None and plan.learned:
+        report("learned steps", 0.3)
+        judged = judged.joined(stages.learned(found, network))
+    if plan.unlearned:
+        report("unlearned steps", 0.4)
+        judged = judged.joined(stages.refined(found.best(plan.unlearned_starts), levels[1], _UNLEARNED, plan.unlearned))
+    report(f"refinement on a grid of {levels[2]}", 0.5)
+    found = stages.refined(judged.best(plan.basins[0], plan.margins[1]), levels[2], _REFINE).best(2)
+    (_, value), (second, second_value) = found.ranked(0), found.ranked(1)
+    report(f"refinement on a grid of {levels[3]}", 0.7)
+    found = stages.refined(found.best(plan.basins[1], plan.margins[2]), levels[3], _REFINE)
+    before = stages.judged(own, levels[3])
+    x, after = before.joined(found).best(1).ranked(0)
+    report("registration the other way round", 0.9)
+    evidence = _evidence(stages, start, x, after, second_value - value, second)
+    return Outcome(x, before.value, after, stages.evaluations, evidence)
+
+
+def _evidence(stages: _Stages, start: Tensor, x: Tensor, after: Tensor, margin: Tensor, runner_up: Tensor) -> Evidence:
+    """Overlap, and the distance to what the way back finds from the inverse map."""
+    grids, finest = stages.grids, stages.levels[-1]
+    shown = overlap(grids.fixed[finest], grids.objective(finest, unexplained_content).warped(x))
+    back = _Stages(grids.swapped(), stages.levels, affine.inverse(start), stages.freedom_name, stages.plan, stages.report)
+    inverse = Candidates(affine.inverse(x), torch.arange(len(x), device=x.device), after)
+    returned = back.refined(inverse, stages.levels[2], _BACK).x
+    stages.evaluations += back.evaluations
+    consistency = affine.distance(affine.compose(returned, x), affine.identity(len(x), x.shape[1], dtype=x.dtype, device=x.device))
+    return Evidence(after, shown, margin, consistency * finest / 2, runner_up)

@@ -1,0 +1,150 @@
+"""Where a search sets out: rotations spread over a range, each with a translation of its own.
+
+For every rotation all translations of one grid are tried at once: with the agreement of two intensities written as a sum of
+products, rho(f - m) = sum_k a_k (1 - cos w_k f cos w_k m - sin w_k f sin w_k m), its sum over the overlap is a correlation, and
+the fast Fourier transform gives it for all translations (after Padfield, Masked object registration in the Fourier domain, IEEE
+TIP 2012).  rho is the function of Welsch: intensities that differ by far more than ``_SCALE`` count alike.
+"""
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .data_terms import CONTENT_FLOOR
+from .sampling import axis_coordinates, mapped_grid, sample
+
+Translations = Literal["search", "mass", "centre"]
+_SCALE = 0.15  # of an image's spread
+_PERIOD = 3.0  # of the cosines: values are held within 1.25, so that no difference comes near it
+_TERMS = 7
+_SAMPLES = 1 << 22  # of warped images at a time
+_PSI = 1.533751168755204  # the real root of psi^4 = psi + 4
+
+
+def rotations(dimension: int, count: int, largest: float = 180.0) -> Tensor:
+    """``count`` rotations spread evenly over those by at most ``largest`` degrees, the identity first, ``(count, d, d)`` in float64.
+
+    In space they are a super-Fibonacci spiral (Alexa, CVPR 2022), of which those within the range are taken.
+    """
+    if dimension == 2:
+        circle = largest >= 180
+        angles = [2 * math.pi * k / count for k in range(count)] if circle else torch.linspace(-largest, largest, count).deg2rad().tolist()
+        angles = sorted(angles, key=lambda angle: abs(math.remainder(angle, 2 * math.pi)))
+        return torch.tensor([[[math.cos(a), -math.sin(a)], [math.sin(a), math.cos(a)]] for a in angles], dtype=torch.float64)
+    angle = math.radians(min(largest, 180.0))
+    share = (angle - math.sin(angle)) / math.pi  # of all rotations that turn by at most the angle
+    spiral = _super_fibonacci(max(1, round(count / max(share, 1e-3))))
+    turn = 2 * spiral[:, 3].abs().clamp(max=1).acos()
+    inside = spiral[turn.argsort(stable=True)][: count - 1]
+    return torch.cat((torch.eye(3, dtype=torch.float64)[None], _matrices(inside)))
+
+
+def starts(
+    fixed: Tensor, moving: Tensor, base: Tensor, turns: Tensor, translations: Translations = "search", each: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Maps ``(B, S, d, d + 1)`` and the share of the content that they leave unexplained, ``(B, S)``, both float64.
+
+    fixed, moving: ``(B, 2, *S)``, values and coverage on one coarse grid; base ``(B, d, d + 1)``: the map around which the
+    rotations turns ``(N, d, d)`` are laid.  A search finds ``each`` translations for a rotation, S = N each, within half the
+    grid; centres of mass and of the images give one, and no value (zeros).
+    """
+    batch, d = base.shape[:2]
+    matrices = base[:, None, :, :d] @ turns.to(base)  # (B, S, d, d)
+    if translations == "search":
+        size = fixed.shape[-1]
+        at_once = max(1, _SAMPLES // (batch * (2 * size) ** d))
+        parts = matrices.split(at_once, 1)
+        shifts, values = zip(*(_search(fixed, moving, part, base[:, None, :, d:], each) for part in parts), strict=True)
+        matrices = matrices.repeat_interleave(each, 1)
+        offsets = matrices @ torch.cat(shifts, 1)[..., None] + base[:, None, :, d:]
+        return torch.cat((matrices, offsets), -1), torch.cat(values, 1)
+    middle = [centre_of_mass(image) if translations == "mass" else base.new_zeros(batch, d) for image in (fixed, moving)]
+    offsets = middle[1][:, None, :, None] - matrices @ middle[0][:, None, :, None]
+    return torch.cat((matrices, offsets), -1), base.new_zeros(matrices.shape[:2])
+
+
+def centre_of_mass(images: Tensor) -> Tensor:
+    """Of the distance to the background, ``(B, 2, *S)`` -> ``(B, d)`` in normalised coordinates; the middle of an empty image."""
+    mass = images[:, 0].abs().double()
+    d = mass.ndim - 1
+    z = axis_coordinates(mass.shape[-1], dtype=mass.dtype, device=mass.device)
+    profiles = [mass.sum([k for k in range(1, d + 1) if k != d - axis]) for axis in range(d)]
+    return torch.stack([(profile * z).sum(1) / profile.sum(1).clamp_min(1e-12) for profile in profiles], 1)
+
+
+def _search(fixed: Tensor, moving: Tensor, matrices: Tensor, offset: Tensor, each: int) -> tuple[Tensor, Tensor]:
+    """The best shifts t of fixed points, phi(z) = matrix (z + t) + offset, ``(B, S each, d)``, and their values ``(B, S each)``."""
+    batch, count, d = matrices.shape[:3]
+    n = fixed.shape[-1]
+    # The moving image, turned, on a grid twice as wide: then no shift within half the fixed image wraps around.
+    wide = torch.cat((2 * matrices, offset.expand(-1, count, -1, -1)), -1).flatten(0, 1)
+    grid = mapped_grid(wide, (2 * n,) * d, moving.dtype).view(batch, count * 2 * n, *(2 * n,) * (d - 1), d)
+    turned = sample(moving, grid).view(batch, 2, count, *(2 * n,) * d)
+    unexplained, content = _correlated(fixed, turned)
+    floor = 2 * CONTENT_FLOOR * (fixed[:, 1] * _rho(fixed[:, 0])).flatten(1).sum(1).clamp_min(1e-6).view(-1, *(1,) * (d + 1))
+    value = (unexplained + (floor - content).clamp_min(0)) / torch.maximum(content, floor)
+    pool = F.max_pool2d if d == 2 else F.max_pool3d
+    lowest_around = -pool(-value.flatten(0, 1)[:, None], 3, 1, 1).view_as(value)
+    minima = torch.where(value <= lowest_around, value, torch.inf).flatten(2)
+    best, index = minima.topk(each, -1, largest=False)  # infinite where a rotation has fewer minima
+    steps = torch.stack(torch.unravel_index(index.flatten(1), (n + 1,) * d)[::-1], -1)
+    return (steps - n / 2).double() * (2 / n), best.flatten(1).double()
+
+
+def _correlated(fixed: Tensor, turned: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums over the overlap of rho(fixed - moving) and of rho(fixed) + rho(moving), for all shifts, ``(B, S, *(n + 1))``."""
+    d = fixed.ndim - 2
+    n = fixed.shape[-1]
+    axes = tuple(range(-d, 0))
+
+    def spectrum(image: Tensor) -> Tensor:
+        return torch.fft.rfftn(image, (2 * n,) * d, axes)
+
+    f, inside_f = fixed[:, None, 0].clamp(-1.25, 1.25), fixed[:, None, 1]
+    m, inside_m = turned[:, 0].clamp(-1.25, 1.25), turned[:, 1]
+    spectrum_f, spectrum_m = spectrum(inside_f).conj(), spectrum(inside_m)
+    content = spectrum_m * spectrum(inside_f * _rho(f)).conj() + spectrum(inside_m * _rho(m)) * spectrum_f
+    unexplained = sum(_WEIGHTS) * spectrum_m * spectrum_f
+    for frequency, weight in zip(_FREQUENCIES, _WEIGHTS, strict=True):
+        for wave in (torch.cos, torch.sin):
+            unexplained = unexplained - weight * spectrum(inside_m * wave(frequency * m)) * spectrum(inside_f * wave(frequency * f)).conj()
+    shifts = (..., *(slice(n + 1),) * d)
+    return tuple(torch.fft.irfftn(total, (2 * n,) * d, axes)[shifts] for total in (unexplained, content))
+
+
+def _welsch_series() -> tuple[list[float], list[float]]:
+    """Frequencies w_k and weights a_k of exp(-r^2 / (2 scale^2)) = sum_k a_k cos(w_k r)."""
+    r = (torch.arange(4000, dtype=torch.float64) / 4000 - 0.5) * _PERIOD
+    kernel = torch.exp(-0.5 * (r / _SCALE).square())
+    frequencies = [2 * math.pi * k / _PERIOD for k in range(_TERMS + 1)]
+    return frequencies, [float((kernel * torch.cos(w * r)).mean()) * (2 if w else 1) for w in frequencies]
+
+
+_FREQUENCIES, _WEIGHTS = _welsch_series()
+
+
+def _rho(values: Tensor) -> Tensor:
+    """sum_k a_k (1 - cos w_k v)."""
+    return sum((weight * (1 - torch.cos(w * values)) for w, weight in zip(_FREQUENCIES, _WEIGHTS, strict=True)), torch.zeros_like(values))
+
+
+def _super_fibonacci(count: int) -> Tensor:
+    """Unit quaternions (x, y, z, w) spread evenly, ``(count, 4)`` (Alexa, CVPR 2022, algorithm 1)."""
+    s = torch.arange(count, dtype=torch.float64) + 0.5
+    t = s / count
+    alpha, beta = 2 * math.pi * s / math.sqrt(2), 2 * math.pi * s / _PSI
+    return torch.stack((t.sqrt() * alpha.sin(), t.sqrt() * alpha.cos(), (1 - t).sqrt() * beta.sin(), (1 - t).sqrt() * beta.cos()), 1)
+
+
+def _matrices(quaternions: Tensor) -> Tensor:
+    """Rotation matrices of unit quaternions (x, y, z, w), ``(N, 3, 3)``."""
+    x, y, z, w = quaternions.unbind(1)
+    rows = (
+        (1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)),
+        (2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),
+        (2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)),
+    )
+    return torch.stack([torch.stack(row, -1) for row in rows], -2)

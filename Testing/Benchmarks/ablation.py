@@ -1,0 +1,71 @@
+"""``benchmark ablation``: what each part of the method robust is worth, on the same pairs with and without it."""
+
+import argparse
+import dataclasses
+import sys
+
+import torch
+from measuring import add_data_arguments, check_data_arguments, header, machine, number, row, share
+from planned import run_plan
+from scoring import read_pairs
+
+from MetaAffineRegLib.data_terms import UnexplainedContent, mean_squares, overlap_mean_squares, unexplained_content
+from MetaAffineRegLib.robust import PLANS, Plan
+
+TASKS = ("hands", "brain", "mri", "mri-affine", "mri-180", "mri-crop")
+_ALL = (torch.inf, torch.inf, torch.inf)
+CHANGES: dict[str, dict[str, object]] = {
+    "as it is": {},
+    "learned steps alone, no unlearned branch": {"unlearned": None},
+    "classical: no learned steps, L-BFGS over affine maps from every start": {
+        "learned": False,
+        "unlearned": "affine",
+        "unlearned_starts": 20,
+    },
+    "no learned steps, L-BFGS over rigid maps from every start": {"learned": False, "unlearned_starts": 20},
+    "one translation a rotation": {"each": 1},
+    "starts on the centres of mass, not searched": {"translations": "mass", "each": 1, "rotations": 64},
+    "starts on the centres of the images, not searched": {"translations": "centre", "each": 1, "rotations": 64},
+    "12 rotations": {"rotations": 12},
+    "all starts and basins to the end of their stage": {"margins": _ALL},
+    "one basin after the second level": {"basins": (1, 1)},
+    "no regularizer": {"gamma": 0.0},
+    "no robust function: content in squares": {"coarse": UnexplainedContent(10.0), "fine": UnexplainedContent(10.0)},
+    "mean squares, zero outside, overlap on the finest two": {"coarse": mean_squares, "fine": overlap_mean_squares, "gamma": 0.0},
+    "coarse scale on the fine levels too": {"fine": unexplained_content},
+    "identity as initial Hessian": {"curvature": False},
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``benchmark ablation``."""
+    add_data_arguments(parser)
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="default: all")
+
+
+def run(arguments: argparse.Namespace) -> list[str]:
+    """Lines of Markdown: a row for each change of the method."""
+    check_data_arguments(arguments)
+    pairs = {task: read_pairs(arguments.data / task, arguments.first) for task in arguments.tasks}
+    count = {task: len(found) for task, found in pairs.items()}
+    run_plan(next(iter(pairs.values()))[:8], Plan(), arguments.device)  # warm
+    lines = []
+    for name, change in CHANGES.items():
+        plan = dataclasses.replace(PLANS[2], **change)  # type: ignore[arg-type]
+        cells, evaluations, milliseconds = [], [], []
+        for task in arguments.tasks:
+            done = run_plan(pairs[task], plan, arguments.device)
+            cells.append(f"{100 * float(done.errors.right.mean()):.1f} %")
+            evaluations.append(done.evaluations)
+            milliseconds.append(done.milliseconds)
+            print(f"{name}: {task}: {share(int(done.errors.right.sum()), count[task])}", file=sys.stderr, flush=True)
+        total = len(arguments.tasks)
+        lines.append(row(name, *cells, number(sum(evaluations) / total), f"{sum(milliseconds) / total:.0f}"))
+    return [
+        f"Success below 1 px; {', '.join(f'{task}: {number_of}' for task, number_of in count.items())} pairs; {machine(arguments.device)}. "
+        "Evaluations of the criterion and its gradient are counted in equivalents of one on the finest grid, a Gauss-Newton matrix as "
+        "one evaluation; the search of translations by Fourier transforms is not among them and is in the time.",
+        "",
+        *header("change", *arguments.tasks, "evaluations", "ms a pair"),
+        *lines,
+    ]

@@ -1,0 +1,87 @@
+"""``benchmark calibrate``: fit the probability of success to validation pairs, and write it to the resources.
+
+Right results teach little, and the method makes few wrong ones: so the pairs are also registered by plans that try too little.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+
+import numpy as np
+from measuring import add_data_arguments, check_data_arguments, header, machine, row, share
+from planned import run_plan
+from scoring import read_pairs
+
+from MetaAffineRegLib.confidence import CALIBRATION, features
+from MetaAffineRegLib.errors import InputError
+from MetaAffineRegLib.files import written_together
+from MetaAffineRegLib.robust import PLANS
+
+TASKS = ("hands", "brain", "mri", "mri-affine", "mri-180", "mri-crop")
+WEAKENED: tuple[dict[str, object], ...] = (
+    {"rotations": 4, "each": 1, "starts": 2, "learned": False},
+    {"rotations": 8, "each": 1, "starts": 3, "unlearned": None, "basins": (2, 2)},
+)
+_RIDGE = 0.01
+_FLAGGED_SUCCESSES = 0.01  # share of the right results of the full method that may be flagged: sets the threshold of "ok"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``benchmark calibrate``."""
+    add_data_arguments(parser)
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="default: all")
+
+
+def run(arguments: argparse.Namespace) -> list[str]:
+    """Lines of Markdown; the weights are written to ``confidence.json``."""
+    check_data_arguments(arguments)
+    terms, right, full = [], [], []
+    for task in arguments.tasks:
+        pairs = read_pairs(arguments.data / task, arguments.first)
+        for change in ({}, *WEAKENED):
+            done = run_plan(pairs, dataclasses.replace(PLANS[2], **change), arguments.device)
+            for evidence in done.evidence:
+                terms += [
+                    features(*map(float, numbers))
+                    for numbers in zip(evidence.unexplained, evidence.margin, evidence.consistency, strict=True)
+                ]
+            right += list(done.errors.right)
+            full += [not change] * len(pairs)
+            found = share(int(done.errors.right.sum()), len(pairs))
+            print(f"{task}, {'the method' if not change else 'weakened'}: {found}", file=sys.stderr, flush=True)
+    x, y, whole = np.array(terms), np.array(right), np.array(full)
+    if y.all() or not y.any():
+        raise InputError("These pairs were all registered rightly, or all wrongly, which teaches nothing; give more pairs.")
+    weights = fit(x, y)
+    probability = 1 / (1 + np.exp(-x @ weights))
+    ok = float(np.clip(np.quantile(probability[whole & y], _FLAGGED_SUCCESSES), 0.5, 0.95))
+    document = {"weights": [round(float(w), 6) for w in weights], "thresholds": {"ok": round(ok, 3), "ambiguous": round(ok / 4, 3)}}
+    with written_together(CALIBRATION) as (part,):
+        part.write_text(json.dumps(document, indent=2) + "\n")
+    return [
+        f"Fitted to {len(y)} registrations of validation pairs, {int((~y).sum())} of them wrong ({int((~y & whole).sum())} by the full "
+        f"method); {machine(arguments.device)}.",
+        "",
+        *header("", "right results flagged", "wrong results flagged"),
+        row("the method", share(int((probability[whole & y] < ok).sum()), int((whole & y).sum())), _flagged(probability, whole & ~y, ok)),
+        row("all", share(int((probability[y] < ok).sum()), int(y.sum())), _flagged(probability, ~y, ok)),
+    ]
+
+
+def fit(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Weights of a logistic regression of y ``(n,)`` on x ``(n, k)``, slightly ridged, by Newton's method."""
+    weights = np.zeros(x.shape[1])
+    for _ in range(100):
+        p = 1 / (1 + np.exp(-x @ weights))
+        gradient = x.T @ (y - p) - _RIDGE * weights
+        hessian = (x * (p * (1 - p))[:, None]).T @ x + _RIDGE * np.eye(len(weights))
+        step = np.linalg.solve(hessian, gradient)
+        weights = weights + step
+        if np.abs(step).max() < 1e-9:
+            break
+    return weights
+
+
+def _flagged(probability: np.ndarray, rows: np.ndarray, ok: float) -> str:
+    return share(int((probability[rows] < ok).sum()), int(rows.sum()))

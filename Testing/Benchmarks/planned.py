@@ -1,0 +1,51 @@
+"""Runs of the method robust with a plan of one's own: what ``register`` does, and more or less is tried."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scoring import Errors, KnownPair, errors
+
+from MetaAffineRegLib.checkpoint import load
+from MetaAffineRegLib.devices import choose_device
+from MetaAffineRegLib.geometry import pair_frame
+from MetaAffineRegLib.grids import PairGrids
+from MetaAffineRegLib.outcome import Evidence
+from MetaAffineRegLib.registration import DEFAULT_MODEL, LEVELS
+from MetaAffineRegLib.robust import Plan, robust
+
+_TOGETHER = 32  # pairs
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """What came out for the pairs of a task: errors, evidence of each pair, mean evaluations and milliseconds a pair."""
+
+    errors: Errors
+    evidence: list[Evidence]
+    evaluations: float
+    milliseconds: float
+
+
+@torch.no_grad()
+def run_plan(pairs: Sequence[KnownPair], plan: Plan, device: str) -> PlannedRun:
+    """Register 2D pairs by ``plan``, with the default model and all rotations."""
+    network = load(DEFAULT_MODEL["robust", 2]).network.to(choose_device(device))
+    transforms, evidence, evaluations = [], [], []
+    started = time.perf_counter()
+    for first in range(0, len(pairs), _TOGETHER):
+        part = pairs[first : first + _TOGETHER]
+        frames = [pair_frame(pair.fixed.geometry, pair.moving.geometry) for pair in part]
+        images = [(pair.fixed, pair.moving) for pair in part]
+        sizes = tuple(sorted({*LEVELS[2], *network.config.levels}))
+        grids = PairGrids.of(images, frames, sizes, dtype=torch.float32, device=choose_device(device))
+        start = torch.from_numpy(np.stack([frame.start for frame in frames])).to(choose_device(device))
+        outcome = robust(grids, LEVELS[2], start, network, "affine", 180.0, lambda stage, fraction: None, plan)
+        assert outcome.evidence is not None
+        transforms += [frame.to_lps(outcome.x[row].cpu().numpy()) for row, frame in enumerate(frames)]
+        evidence.append(outcome.evidence)
+        evaluations.append(outcome.evaluations)
+    milliseconds = (time.perf_counter() - started) / len(pairs) * 1000
+    return PlannedRun(errors(list(pairs), transforms), evidence, float(torch.cat(evaluations).mean()), milliseconds)

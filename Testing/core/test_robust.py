@@ -1,0 +1,315 @@
+"""Method robust: far turns are found, the start is never left for worse, ranges and groups are kept, the evidence means what it says."""
+
+import numpy as np
+import pytest
+import torch
+
+from core.made_images import affine, apply, distance, lattice, made, points_of
+from MetaAffineRegLib import affine as maps
+from MetaAffineRegLib import checkpoint, registration
+from MetaAffineRegLib.errors import InputError
+from MetaAffineRegLib.geometry import pair_frame
+from MetaAffineRegLib.grids import PairGrids
+from MetaAffineRegLib.image import Image
+from MetaAffineRegLib.registration import DEFAULT_MODEL, LEVELS, Settings, register
+from MetaAffineRegLib.robust import robust
+
+ROBUST = Settings(device="cpu")
+SLICE = lattice((100, 80, 1), (1.0, 1.2, 3.0))
+SAMPLE = 100 / LEVELS[2][-1]  # of the finest grid, mm
+SHEAR = np.array([[1.2, 0.1, 0], [0, 0.9, 0], [0, 0, 1]])
+
+
+def pair(truth, seed=0, geometry=SLICE):
+    return made(geometry, seed=seed), made(geometry, truth, seed)
+
+
+def noise(seed):
+    return Image.checked(np.random.default_rng(seed).standard_normal((1, 80, 100)), SLICE)
+
+
+def spot():
+    """Nothing but one bright sample."""
+    array = np.zeros((1, 80, 100))
+    array[0, 40, 50] = 1.0
+    return Image.checked(array, SLICE)
+
+
+def grids_of(pairs, frames, levels=LEVELS[2]):
+    return PairGrids.of(pairs, frames, levels, dtype=torch.float32, device=torch.device("cpu"))
+
+
+@torch.no_grad()
+def found_without_model(pairs, initials=None, freedom="affine", rotation_range=180.0, levels=LEVELS[2]):
+    """The outcome, and the maps in mm."""
+    initials = [None] * len(pairs) if initials is None else initials
+    frames = [pair_frame(fixed.geometry, moving.geometry, initial) for (fixed, moving), initial in zip(pairs, initials, strict=True)]
+    start = torch.from_numpy(np.stack([frame.start for frame in frames]))
+    outcome = robust(grids_of(pairs, frames, levels), levels, start, None, freedom, rotation_range, lambda stage, share: None)
+    return outcome, [frame.to_lps(x.numpy()) for frame, x in zip(frames, outcome.x, strict=True)]
+
+
+def turned_by(matrix):
+    """Degrees, of the nearest rotation of the plane."""
+    return abs(float(np.degrees(np.arctan2(matrix[1, 0] - matrix[0, 1], matrix[0, 0] + matrix[1, 1]))))
+
+
+FAR = [affine(170, (12, -9, 0)), affine(-170, (-8, 14, 0)), affine(170, (0, 6, 0), stretch=0.5 * (np.eye(3) + SHEAR))]
+
+
+@pytest.mark.parametrize("model", [True, False], ids=["with the model", "without"])
+def test_pairs_turned_by_170_degrees_are_found(model):
+    pairs = [pair(truth, seed) for seed, truth in enumerate(FAR * 2)]
+    results = [result.fixed_to_moving_lps for result in register(pairs, ROBUST)] if model else found_without_model(pairs)[1]
+    for matrix, truth in zip(results, FAR * 2, strict=True):
+        assert distance(matrix, truth, SLICE) < 0.1 * SAMPLE
+
+
+def test_plain_is_lost_there():
+    """Else the test above would show little."""
+    results = register([pair(truth, seed) for seed, truth in enumerate(FAR)], Settings("plain", device="cpu"))
+    assert all(distance(result.fixed_to_moving_lps, truth, SLICE) > 10 * SAMPLE for result, truth in zip(results, FAR, strict=True))
+
+
+def test_default_method_says_what_it_did():
+    (result,) = register([pair(FAR[0])], ROBUST)
+    assert (result.method, result.model, result.notes) == ("robust", DEFAULT_MODEL["robust", 2], ())
+    assert result.criterion_after < 0.01 < 0.2 < result.criterion_before
+    assert result.status == result.confidence.status == "ok" and result.probability == result.confidence.probability
+
+
+HOPELESS = {
+    "strangers": lambda: (made(SLICE, seed=1), made(SLICE, seed=12)),
+    "noise": lambda: (noise(0), noise(1)),
+    "noise and an object": lambda: (noise(0), made(SLICE)),
+    "spot and an object": lambda: (spot(), made(SLICE)),
+    "object and a spot": lambda: (made(SLICE), spot()),
+    "mirrored": lambda: pair(np.diag([-1.0, 1, 1, 1])),
+    "three times the size": lambda: pair(np.diag([3.0, 3, 1, 1])),
+    "already there": lambda: pair(np.eye(4)),
+}
+
+
+@pytest.fixture(scope="module")
+def hopeless():
+    return dict(zip(HOPELESS, register([make() for make in HOPELESS.values()], ROBUST), strict=True))
+
+
+@pytest.mark.parametrize("case", HOPELESS)
+def test_result_is_never_worse_than_the_start_and_a_sound_map(hopeless, case):
+    result = hopeless[case]
+    assert result.criterion_after <= result.criterion_before < np.inf
+    singular = np.linalg.svd(result.fixed_to_moving_lps[:2, :2], compute_uv=False)
+    assert np.linalg.det(result.fixed_to_moving_lps[:2, :2]) > 0
+    assert 0.5 - 1e-9 <= singular.min() <= singular.max() <= 2 + 1e-9
+    assert 0 <= result.probability <= 1 and 0 <= result.confidence.overlap <= 1 + 1e-6 and result.confidence.consistency_mm >= 0
+    assert not result.confidence.margin < 0
+
+
+def test_start_that_is_exact_is_kept(hopeless):
+    result = hopeless["already there"]
+    assert distance(result.fixed_to_moving_lps, np.eye(4), SLICE) < 1e-3 * SAMPLE
+    assert result.status == "ok"
+
+
+@pytest.mark.parametrize("case", [name for name in HOPELESS if name != "already there"])
+def test_hopeless_pairs_are_not_called_ok(hopeless, case):
+    assert hopeless[case].status != "ok"
+
+
+@pytest.mark.parametrize("initial", [np.diag([3.0, 3, 1, 1]), np.diag([-1.0, 1, 1, 1])], ids=["three times the size", "mirrored"])
+def test_start_beyond_the_guards_gives_finite_numbers(initial):
+    """It is exact, and what the guards refuse: either it is kept, or a sound map is found; no number is not one."""
+    (result,) = register([pair(initial)], ROBUST, [initial])
+    assert np.isfinite(result.fixed_to_moving_lps).all()
+    confidence = result.confidence
+    assert not np.isnan([confidence.probability, confidence.overlap, confidence.margin, confidence.consistency_mm]).any()
+    singular = np.linalg.svd(result.fixed_to_moving_lps[:2, :2], compute_uv=False)
+    sound = np.linalg.det(result.fixed_to_moving_lps[:2, :2]) > 0 and 0.5 <= singular.min() <= singular.max() <= 2
+    assert sound or distance(result.fixed_to_moving_lps, initial, SLICE) < SAMPLE
+    assert confidence.status != "ok" or sound
+
+
+def test_images_without_content_give_finite_numbers():
+    """No image file is let in that is constant; a grid may be all the same, where the rest lies beyond the frame."""
+    frame = pair_frame(SLICE, SLICE)
+    batch = grids_of([pair(np.eye(4))] * 2, [frame] * 2)
+    for images in (batch.fixed, batch.moving):
+        for stack in images.values():
+            stack[0, 0] = 0
+    for stack in batch.moving.values():
+        stack[1, 0] = 0
+    start = maps.identity(2, 2)
+    with torch.no_grad():
+        outcome = robust(batch, LEVELS[2], start, None, "affine", 180.0, lambda stage, share: None)
+    assert bool(torch.isfinite(outcome.x).all()) and bool((outcome.after <= outcome.before).all())
+    assert outcome.after.tolist() == pytest.approx([0, 1], abs=0.01)
+    torch.testing.assert_close(outcome.x[0], start[0])
+
+
+@pytest.mark.parametrize("model", [True, False], ids=["with the model", "without"])
+@pytest.mark.parametrize("largest", [0, 5, 30, 60])
+def test_rotation_range_is_kept(model, largest):
+    """All pairs are turned by 90 degrees: what refinement adds to the range is no more than half a basin, 15 degrees."""
+    pairs = [pair(affine(90), seed) for seed in range(6)]
+    if model:
+        results = [result.fixed_to_moving_lps for result in register(pairs, Settings(rotation_range=largest, device="cpu"))]
+    else:
+        results = found_without_model(pairs, rotation_range=float(largest))[1]
+    assert max(turned_by(matrix) for matrix in results) <= largest + 15
+
+
+@pytest.mark.parametrize("largest", [5, 10, 30, 90])
+def test_pairs_within_the_rotation_range_are_found(largest):
+    truths = [affine(0.9 * largest * side, (9, -7, 0)) for side in (-1, 0, 1)]
+    pairs = [pair(truth, seed) for seed, truth in enumerate(truths)]
+    for result, truth in zip(register(pairs, Settings(rotation_range=largest, device="cpu")), truths, strict=True):
+        assert distance(result.fixed_to_moving_lps, truth, SLICE) < 0.1 * SAMPLE
+
+
+def test_range_lies_around_the_initial_transform():
+    truth = affine(170, (12, 9, 0))
+    (result,) = register([pair(truth)], Settings(rotation_range=20, device="cpu"), [affine(158, (30, -9, 0))])
+    assert distance(result.fixed_to_moving_lps, truth, SLICE) < 0.1 * SAMPLE
+
+
+@pytest.mark.parametrize("largest", [-1, 181, float("nan")])
+def test_range_that_makes_no_sense_is_refused(largest):
+    with pytest.raises(InputError, match="A rotation range of .* degrees makes no sense; give 0 to 180"):
+        register([pair(np.eye(4))], Settings(rotation_range=largest, device="cpu"))
+
+
+@pytest.mark.parametrize("initial", [None, affine(10, (3, 2, 0), stretch=SHEAR)], ids=["no start", "sheared start"])
+@pytest.mark.parametrize("freedom", ["rigid", "similarity"])
+def test_group_results_stay_in_their_group(freedom, initial):
+    """Also where the start lies outside and would explain the images best."""
+    truth = affine(10, (3, 2, 0), stretch=SHEAR)
+    (result,) = register([pair(truth)], Settings(freedom=freedom, device="cpu"), [initial])
+    matrix = result.fixed_to_moving_lps[:2, :2]
+    scale = np.sqrt(np.linalg.det(matrix))
+    np.testing.assert_allclose(matrix @ matrix.T, scale**2 * np.eye(2), atol=1e-9)
+    if freedom == "rigid":
+        assert scale == pytest.approx(1, abs=1e-9)
+    assert turned_by(matrix) == pytest.approx(10, abs=5)
+
+
+def test_brightness_in_other_units_changes_nothing():
+    """Both images brighter and on another background, as one scanner is from another."""
+    fixed, moving = pair(FAR[0])
+    brighter = [type(image).checked(image.array * 40 + 900, image.geometry) for image in (fixed, moving)]
+    for images in ((fixed, brighter[1]), tuple(brighter)):
+        (result,) = register([images], ROBUST)
+        assert distance(result.fixed_to_moving_lps, FAR[0], SLICE) < 0.1 * SAMPLE
+
+
+def test_slab_that_was_cut_away_keeps_no_bias():
+    """A third of the moving image is background: its lack is explained by no map, and pulls at none."""
+    truth = affine(100, (6, -4, 0))
+    fixed, moving = pair(truth)
+    array = moving.array.copy()
+    array[:, :, 65:] = 0
+    (result,) = register([(fixed, Image.checked(array, moving.geometry))], ROBUST)
+    assert distance(result.fixed_to_moving_lps, truth, SLICE) < 0.2 * SAMPLE
+
+
+def test_volume_without_a_model(monkeypatch):
+    """Turned by 150 degrees about an oblique axis and shifted, on small grids."""
+    monkeypatch.setitem(LEVELS, 3, (8, 16, 24, 48))
+    monkeypatch.setattr(registration, "DEFAULT_MODEL", {})
+    volume = lattice((36, 32, 30), (2.6, 2.9, 3.1))
+    truth = affine(150, (6, -5, 4), (1, 2, 3))
+    (result,) = register([(made(volume), made(volume, truth))], ROBUST)
+    assert (result.method, result.model, result.notes) == ("robust", None, ())
+    assert distance(result.fixed_to_moving_lps, truth, volume) < 0.1 * 2 * 46.8 / 48
+    assert result.confidence.runner_up_lps is None or result.confidence.runner_up_lps.shape == (4, 4)
+
+
+@pytest.fixture(scope="module")
+def batch():
+    """Easy and hopeless pairs, and their results in one batch."""
+    pairs = [pair(truth, seed) for seed, truth in enumerate(FAR)]
+    pairs = [pairs[0], HOPELESS["noise"](), pairs[1], HOPELESS["strangers"](), HOPELESS["spot and an object"](), pairs[2]]
+    return pairs, register(pairs, ROBUST)
+
+
+@pytest.mark.parametrize("order", [[0], [1], [3], [4], [5], [5, 3, 1, 0, 2, 4], [4, 5, 0]])
+def test_results_do_not_depend_on_what_shares_the_batch(batch, order):
+    pairs, expected = batch
+    for row, result in zip(order, register([pairs[row] for row in order], ROBUST), strict=True):
+        assert distance(result.fixed_to_moving_lps, expected[row].fixed_to_moving_lps, SLICE) < 0.01 * SAMPLE
+        assert result.probability == pytest.approx(expected[row].probability, abs=0.01)
+        assert result.confidence.margin == pytest.approx(expected[row].confidence.margin, abs=0.005)
+
+
+@pytest.mark.parametrize("columns", [100, 50], ids=["whole", "half"])
+def test_overlap_is_the_share_of_the_fixed_image_that_is_covered(columns):
+    """The moving image shows all of the fixed one, or its left half."""
+    half = lattice((columns, 80, 1), (1.0, 1.2, 3.0), center=((columns - 100) / 2, 0, 0))
+    (result,) = register([(made(SLICE), made(half))], Settings(rotation_range=20, device="cpu"), [np.eye(4)])
+    assert distance(result.fixed_to_moving_lps, np.eye(4), SLICE) < 0.3 * SAMPLE
+    assert result.confidence.overlap == pytest.approx(columns / 100, abs=0.02)
+
+
+def test_way_back_leads_home_from_a_good_result_and_astray_where_there_is_nothing_to_hold_on_to(batch):
+    good = [batch[1][row].confidence.consistency_mm for row in (0, 2, 5)]
+    assert max(good) < 0.05 * SAMPLE
+    assert batch[1][4].confidence.consistency_mm > SAMPLE
+
+
+def nearly_symmetric(difference):
+    """An object that is its own image under half a turn, but for a spot."""
+    points = points_of(SLICE)
+    array = sum(
+        height * np.exp(-((points[..., 0] - side * x) ** 2 + (points[..., 1] - side * y) ** 2) / 60)
+        for side in (-1, 1)
+        for x, y, height in ((20, 6, 60), (8, -18, 90), (3, 14, 40))
+    )
+    return array + difference * np.exp(-((points[..., 0] - 25) ** 2 + (points[..., 1] + 10) ** 2) / 40)
+
+
+@pytest.mark.parametrize("difference", [3.0, 40.0])
+def test_runner_up_of_a_nearly_symmetric_object_is_its_other_turn(difference):
+    """The smaller the mark that tells the two apart, the smaller the margin."""
+    image = Image.checked(nearly_symmetric(difference), SLICE)
+    (result,) = register([(image, image)], ROBUST)
+    assert distance(result.fixed_to_moving_lps, np.eye(4), SLICE) < 0.1 * SAMPLE
+    confidence = result.confidence
+    assert distance(confidence.runner_up_lps, affine(180), SLICE) < 2 * SAMPLE
+    assert confidence.margin < 0.05 if difference < 10 else confidence.margin > 0.05
+    if difference < 10:
+        assert confidence.probability < 0.9
+
+
+def test_runner_up_is_of_another_basin_wherever_there_is_one(hopeless, batch):
+    """Maps no more than 0.04 of half the frame apart are one basin."""
+    results = [*hopeless.values(), *batch[1]]
+    seconds = [result for result in results if result.confidence.runner_up_lps is not None]
+    assert len(seconds) >= 3
+    for result in seconds:
+        assert np.isfinite(result.confidence.margin)
+        assert distance(result.fixed_to_moving_lps, result.confidence.runner_up_lps, SLICE) > 0.04 * 50
+    assert all(not np.isfinite(result.confidence.margin) for result in results if result.confidence.runner_up_lps is None)
+
+
+def test_model_of_the_other_criterion_serves_too():
+    """A network that reads mean squares, on levels of its own."""
+    truth = affine(30, (4, -5, 0))
+    settings = Settings(model="hands", device="cpu")
+    assert checkpoint.load("hands").network.config.data_term == "mean_squares"
+    (result,) = register([pair(truth)], settings)
+    assert result.model == "hands" and distance(result.fixed_to_moving_lps, truth, SLICE) < 0.1 * SAMPLE
+
+
+def test_evaluations_are_counted_for_each_pair(batch):
+    counts = [result.evaluations for result in batch[1]]
+    assert all(5 < count < 500 for count in counts) and len(set(counts)) > 3
+
+
+def test_made_pair_is_what_it_says():
+    """The truth of these tests: what the fixed image shows at p, the moving one shows at truth p."""
+    fixed, moving = pair(FAR[0])
+    inside = points_of(SLICE)[0, 30:50:5, 40:60:5]
+    index = np.linalg.inv(SLICE.index_to_lps)
+    places = np.rint(apply(index, apply(FAR[0], inside))).astype(int)
+    shown = moving.array[0, places[..., 1], places[..., 0]]
+    np.testing.assert_allclose(shown, fixed.array[0, 30:50:5, 40:60:5], atol=0.1 * fixed.array.max())
