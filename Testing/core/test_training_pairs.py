@@ -7,6 +7,7 @@ import torch
 
 from core.made_images import lattice, made
 from MetaAffineRegLib.affine import identity
+from MetaAffineRegLib.data_terms import unexplained_content
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegTrainingLib.deformations import DeformationDistribution
 from MetaAffineRegTrainingLib.pairs import Disturbances, PairMaker
@@ -57,6 +58,62 @@ def test_noise_lies_on_the_fixed_image_alone_and_means_the_same_on_every_working
         torch.testing.assert_close(quiet.truth, loud.truth)
         added = (loud.objectives[32].value(still) - quiet.objectives[32].value(still)).mean()
         assert float(added) == pytest.approx(0.05**2 / 16, rel=0.25)
+
+
+def bright(d):
+    """Sources that are one everywhere: what is zero was cut off."""
+    return torch.ones(1, 1, *(40,) * d)
+
+
+def images_of(d, disturbances, count=200):
+    """Fixed and moving images at 40 samples an axis, not deformed."""
+    (objective,) = PairMaker(bright(d), (40,), DeformationDistribution(0, 0), disturbances).make(count, 3, 0).objectives.values()
+    return tuple(images[:, 0].round(decimals=5) for images in (objective._fixed, objective._moving))
+
+
+@DIMENSIONS
+def test_crop_cuts_a_slab_of_10_to_35_percent_off_one_end_of_one_axis(d):
+    """Of the moving image, in the share of the pairs asked for; all axes and both ends have their turn."""
+    count = 200 if d == 2 else 60
+    fixed, moving = images_of(d, Disturbances(0.0, crop=0.8), count)
+    assert bool((fixed == 1).all()) and set(moving.unique().tolist()) == {0.0, 1.0}
+    kept = moving.flatten(1).mean(1)
+    cropped = kept < 1
+    assert float(cropped.double().mean()) == pytest.approx(0.8, abs=4 * 0.4 / count**0.5)
+    assert 0.65 - 1 / 40 <= float(kept[cropped].min()) < 0.72 and 0.85 < float(kept[cropped].max()) <= 0.9 + 1 / 40
+    places = set()
+    for image in moving[cropped]:
+        profiles = [image.mean([k for k in range(d) if k != axis]) for axis in range(d)]
+        cut = [axis for axis in range(d) if set(profiles[axis].tolist()) == {0.0, 1.0}]
+        assert len(cut) == 1 and int(profiles[cut[0]].diff().abs().sum()) == 1  # whole lines, at one end
+        places.add((cut[0], bool(profiles[cut[0]][0] == 0)))
+    assert len(places) == 2 * d
+
+
+@DIMENSIONS
+def test_noise_on_moving_images_is_on_the_share_asked_for_and_of_the_same_strength(d):
+    count = 100 if d == 2 else 20
+    fixed, moving = images_of(d, Disturbances(0.1, noise_on_moving=0.5), count)
+    loud = (moving - 1).flatten(1).std(1)
+    assert 0.3 < float((loud > 0).double().mean()) < 0.7
+    assert float(loud[loud > 0].mean()) == pytest.approx(float((fixed - 1).flatten(1).std(1).mean()), rel=0.03)
+
+
+def test_nothing_disturbs_where_nothing_is_asked_for():
+    fixed, moving = images_of(2, Disturbances(0.0), 10)
+    assert bool((fixed == 1).all()) and bool((moving == 1).all())
+
+
+@DIMENSIONS
+def test_criterion_is_the_one_asked_for(d):
+    """The share left unexplained is near 0 at the truth, and nowhere above 1; images fill their grids."""
+    pairs = PairMaker(sources(d), (32,), MILD, QUIET, unexplained_content).make(6, 1, 0)
+    objective = pairs.objectives[32]
+    assert objective.warped(identity(6, d)).shape[1] == 2
+    away = identity(6, d)
+    away[:, :, d] = 10.0
+    torch.testing.assert_close(objective.value(away), torch.ones(6, dtype=torch.float64))
+    assert bool((objective.value(pairs.truth) < 0.3 * objective.value(identity(6, d)).clamp_min(0.05)).all())
 
 
 @DIMENSIONS
