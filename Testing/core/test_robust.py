@@ -113,6 +113,15 @@ def test_result_is_never_worse_than_the_start_and_a_sound_map(hopeless, case):
     assert not result.confidence.margin < 0
 
 
+def test_start_that_only_the_finest_grid_can_tell_is_not_left():
+    """What is coarse in the moving image is turned by half a turn, what is fine is not: coarse grids lead astray."""
+    grain = np.random.default_rng(0).standard_normal((1, 80, 100))
+    fixed, turned = pair(affine(180))
+    loud = [Image.checked(image.array + 80 * grain, SLICE) for image in (fixed, turned)]
+    outcome, _ = found_without_model([tuple(loud)])
+    assert bool((outcome.after <= outcome.before).all())
+
+
 def test_start_that_is_exact_is_kept(hopeless):
     result = hopeless["already there"]
     assert distance(result.fixed_to_moving_lps, np.eye(4), SLICE) < 1e-3 * SAMPLE
