@@ -52,3 +52,9 @@ def distance(x: Tensor, y: Tensor) -> Tensor:
     """Root mean square of |x(z) - y(z)| over [-1, 1]^d, ``(B,)``; coordinates of a dense grid have mean 0 and variance 1/3."""
     difference = x - y
     return (difference[..., :-1].square().sum((-1, -2)) / 3 + difference[..., -1].square().sum(-1)).sqrt()
+
+
+def angle(rotation: Tensor) -> Tensor:
+    """By how much rotations ``(B, d, d)`` turn, in radians, ``(B,)``."""
+    d = rotation.shape[-1]
+    return ((torch.diagonal(rotation, dim1=-2, dim2=-1).sum(-1) - (d - 2)) / 2).clamp(-1, 1).acos()

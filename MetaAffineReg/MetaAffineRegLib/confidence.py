@@ -1,9 +1,10 @@
 """How likely a result is right, from the evidence that a registration leaves.
 
-The probability that a result is good is a logistic function of the share of the content left unexplained and of the distance
-between the way there and the way back; that it is not the runner-up that is right, one of the runner-up's margin: one half where both
-fit alike, as on a symmetric object.  Their product is the probability of success.  The weights are fitted to pairs with a known truth,
-among them many that a weakened search gets wrong; they lie in ``Resources/confidence.json``, which ``run.py benchmark calibrate`` writes.
+The probability that a result is good is a logistic function of the share of the content left unexplained, of the margin of the
+runner-up and of the distance between the way there and the way back; that it is not the runner-up that is right, one of the margin: one
+half where both fit alike, as on a symmetric object.  Their product is the probability of success.  The weights are fitted to pairs with
+a known truth, among them many that a weakened search gets wrong and strangers that have none; they lie in
+``Resources/confidence.json``, which ``run.py benchmark calibrate`` writes.
 """
 
 import json
@@ -16,6 +17,7 @@ from .outcome import Evidence
 
 Status = Literal["ok", "ambiguous", "failed"]
 CALIBRATION = Path(__file__).resolve().parent.parent / "Resources" / "confidence.json"
+_CLEAR_LEAD = 0.1  # margins beyond it say no more
 MARGIN_NOISE = 0.004  # margins of two basins that are equally right scatter by about this
 
 
@@ -32,14 +34,15 @@ def probability_of_success(evidence: Evidence, row: int) -> float:
     if not math.isfinite(float(evidence.unexplained[row])):
         return 0.0
     weights = _calibration()["weights"]
-    terms = features(float(evidence.unexplained[row]), float(evidence.consistency[row]))
+    terms = features(float(evidence.unexplained[row]), float(evidence.margin[row]), float(evidence.consistency[row]))
     score = sum(weight * term for weight, term in zip(weights, terms, strict=True))
     return _logistic(score) * not_the_runner_up(float(evidence.margin[row]))
 
 
-def features(unexplained: float, consistency: float) -> tuple[float, float, float]:
-    """What the logistic function sees: one, and the logarithms of the share and of the distance in samples."""
-    return 1.0, math.log(unexplained + 0.01), math.log(min(consistency, 1e6) + 0.02)
+def features(unexplained: float, margin: float, consistency: float) -> tuple[float, float, float, float]:
+    """What the logistic function sees: one, and the logarithms of the share, of the margin and of the distance in samples."""
+    lead = min(max(margin, 0.0), _CLEAR_LEAD)
+    return 1.0, math.log(unexplained + 0.01), math.log(lead + 0.01), math.log(min(consistency, 1e6) + 0.02)
 
 
 def not_the_runner_up(margin: float) -> float:

@@ -68,11 +68,11 @@ class OverlapMeanSquares:
 
 
 class UnexplainedContent:
-    """Which share of what the two images show on their overlap the map leaves unexplained: 0 for a match, about 1 for strangers.
+    """Which share of what the two images show on their overlap the map leaves unexplained: 0 for a match, 1 where nothing agrees.
 
     The sum of rho(fixed - moving) over that of rho(fixed) + rho(moving), with rho(r) = r^2 / (1 + r^2 / scale^2) (Geman and
-    McClure 1985): differences far above ``scale``, as where a slab was cut away, count alike and don't pull.  Relative to the
-    content, an overlap of backgrounds gains nothing and the gain of the images cancels.  Where the overlap holds less than
+    McClure 1985): differences far above ``scale``, as where a slab was cut away, count alike and pull little.  Relative to the
+    content, an overlap of backgrounds gains nothing.  Where the overlap holds less than
     ``CONTENT_FLOOR`` of the fixed image's content, what is missing counts as unexplained.
     """
 

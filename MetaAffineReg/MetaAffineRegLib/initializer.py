@@ -17,10 +17,9 @@ from torch import Tensor, nn
 from . import affine
 from .objective import Objective
 
-GradientInput = Literal["raw", "direction", "newton"]
+GradientInput = Literal["raw", "direction"]
 DataTermName = Literal["mean_squares", "unexplained_content"]
 _RAW_SCALE = 20.0  # gradients of mean squares of images of spread one become numbers of the size of one
-_DAMPING = 0.05  # share of the diagonal added to the Gauss-Newton matrix
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,8 @@ class InitializerConfig:
 
     dimension: 2 or 3; levels: grid sizes, coarse to fine; steps: K of each level; expansion: width of the hidden
     state as a multiple of the number of parameters (4 in the paper); gradient_input: the gradient times a constant
-    ("raw", the paper), its direction and the logarithm of its norm ("direction"), or these and the gradient
-    preconditioned by the Gauss-Newton matrix ("newton"); data_term: the criterion whose gradients it learned to read.
+    ("raw", the paper) or its direction and the logarithm of its norm ("direction"); data_term: the
+    criterion whose gradients it learned to read.
     """
 
     dimension: int
@@ -44,7 +43,7 @@ class InitializerConfig:
         object.__setattr__(self, "levels", tuple(self.levels))
         numbers = (self.dimension, self.steps, self.expansion, *self.levels)
         if not all(type(n) is int for n in numbers) or self.gradient_input not in get_args(GradientInput):
-            raise ValueError("a network's dimension, levels, steps and expansion are whole numbers, its input raw, direction or newton")
+            raise ValueError("a network's dimension, levels, steps and expansion are whole numbers, its input raw or direction")
         if self.data_term not in get_args(DataTermName):
             raise ValueError(f"a network's data term is one of {', '.join(get_args(DataTermName))}")
         if self.dimension not in (2, 3) or not 1 <= self.steps <= 50 or not 1 <= self.expansion <= 16:
@@ -60,12 +59,7 @@ class InitializerConfig:
     @property
     def inputs(self) -> int:
         """Numbers that a step sees."""
-        return {"raw": self.parameters, "direction": self.parameters + 1, "newton": 2 * self.parameters + 1}[self.gradient_input]
-
-    @property
-    def evaluations(self) -> int:
-        """Evaluations of the criterion that a level takes; a Gauss-Newton matrix costs as much as one."""
-        return self.steps * (2 if self.gradient_input == "newton" else 1)
+        return self.parameters + (self.gradient_input == "direction")
 
     @property
     def weights(self) -> int:
@@ -118,17 +112,4 @@ class Initializer(nn.Module):
         if self.config.gradient_input == "raw":
             return _RAW_SCALE * flat
         norm = flat.norm(dim=1, keepdim=True).clamp_min(1e-12)
-        direction = torch.cat((flat / norm, norm.log10() + 2), 1)
-        if self.config.gradient_input == "direction":
-            return direction
-        jacobian = torch.kron(turn, torch.eye(x.shape[-1], dtype=x.dtype, device=x.device))  # of x with respect to u
-        curvature = jacobian.mT @ objective.curvature(x) @ jacobian
-        step = newton_step(curvature, flat)
-        return torch.cat((direction, step / (1 + step.norm(dim=1, keepdim=True))), 1)
-
-
-def newton_step(curvature: Tensor, gradient: Tensor) -> Tensor:
-    """-(N + damping)^-1 g for N ``(B, n, n)`` and g ``(B, n)`` (Levenberg 1944; Marquardt's scaling of the diagonal)."""
-    diagonal = torch.diagonal(curvature, dim1=1, dim2=2)
-    diagonal = torch.maximum(diagonal, 1e-3 * diagonal.amax(1, keepdim=True)).clamp_min(1e-12)
-    return -torch.linalg.solve(curvature + torch.diag_embed(_DAMPING * diagonal), gradient)
+        return torch.cat((flat / norm, norm.log10() + 2), 1)

@@ -50,7 +50,7 @@ class _Run:
         self.steps = p.new_zeros(batch, memory, n)  # s_k, newest last
         self.changes = p.new_zeros(batch, memory, n)  # y_k
         self.inverse = p.new_zeros(batch, memory)  # 1 / s'y, zero where nothing is remembered
-        self.direction = self.steepest_descent()
+        self.direction = self.capped(self.steepest_descent())
         self.length = p.new_ones(batch)
         self.iterations = torch.zeros(batch, dtype=torch.long, device=p.device)
         self.halvings = torch.zeros_like(self.iterations)
@@ -73,6 +73,10 @@ class _Run:
             return -(self.inverse_hessian @ self.gradient[..., None])[..., 0]
         scale = self.unit / self.gradient.norm(dim=1).clamp_min(torch.finfo(self.p.dtype).tiny)
         return -self.gradient * scale[:, None]
+
+    def capped(self, direction: Tensor) -> Tensor:
+        """No longer than the longest step."""
+        return direction * (_LONGEST_STEP * self.unit / direction.norm(dim=1)).clamp_max(1.0)[:, None]
 
     def quasi_newton_direction(self) -> Tensor:
         """The two-loop recursion, Nocedal & Wright algorithm 7.4; empty places of the memory drop out by their zeros."""
@@ -153,8 +157,7 @@ def _round(function: Function, run: _Run, iterations: int, tolerance: float) -> 
     direction = run.quasi_newton_direction()
     uphill = (direction * run.gradient).sum(1) >= 0
     direction = torch.where(uphill[:, None], run.steepest_descent(), direction)
-    direction = direction * (_LONGEST_STEP * run.unit / direction.norm(dim=1)).clamp_max(1.0)[:, None]
-    run.direction = torch.where(moved, direction, run.direction)
+    run.direction = torch.where(moved, run.capped(direction), run.direction)
     run.length = torch.where(accepted, 1.0, run.length / 2)
     run.iterations += accepted
     run.halvings = torch.where(accepted, 0, run.halvings + 1)

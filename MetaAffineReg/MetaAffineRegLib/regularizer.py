@@ -2,7 +2,8 @@
 
 S(x) is the mean over the axes of log^2 of the singular values of A A_0^-1, A_0 being the matrix from which registration sets
 out.  It is zero for a turned and shifted A_0 and alike for a size and its inverse.  Of two maps that explain the images about equally
-well, the one that distorts less is more likely the true one; where the images speak, its pull is far below their noise.
+well, the one that distorts less is more likely the true one.  It pulls towards
+undistorted maps; a caller weighs it by how little the images say.
 """
 
 import torch
@@ -10,10 +11,11 @@ from torch import Tensor
 
 
 class Distortion:
-    """weight times S, and its derivatives; reference: matrices A_0 ``(B, d, d)``."""
+    """weight times S, and its derivatives; reference: matrices A_0 ``(B, d, d)``, weight: one for all or ``(B,)``."""
 
-    def __init__(self, reference: Tensor, weight: float):
-        self._inverse, self._weight = torch.linalg.inv(reference), weight
+    def __init__(self, reference: Tensor, weight: float | Tensor):
+        self._inverse = torch.linalg.inv(reference)
+        self._weight = torch.as_tensor(weight, dtype=reference.dtype, device=reference.device).expand(len(reference))
 
     def value(self, x: Tensor) -> Tensor:
         """At x ``(B, d, d + 1)``, ``(B,)``."""
@@ -24,7 +26,7 @@ class Distortion:
         """The value ``(B,)`` and its derivative ``(B, d, d + 1)``: of a function of the singular values it is U f'(s) V'."""
         u, singular, vh = torch.linalg.svd(x[..., :-1] @ self._inverse)
         logarithms = singular.clamp_min(1e-6).log()
-        slope = 2 * self._weight / x.shape[1] * logarithms / singular.clamp_min(1e-6)
+        slope = 2 / x.shape[1] * self._weight[:, None] * logarithms / singular.clamp_min(1e-6)
         by_matrix = (u * slope[:, None]) @ vh @ self._inverse.mT
         return self._weight * logarithms.square().mean(1), torch.cat((by_matrix, torch.zeros_like(x[..., -1:])), -1)
 
@@ -35,9 +37,9 @@ class Distortion:
         changes = torch.eye(d * (d + 1), dtype=x.dtype, device=x.device).view(-1, d, d + 1)[..., :-1]
         turned = (u @ vh).mT[:, None] @ (changes @ self._inverse[:, None])
         stretch = ((turned + turned.mT) / 2).flatten(2)
-        return 2 * self._weight / d * stretch @ stretch.mT
+        return 2 / d * self._weight[:, None, None] * (stretch @ stretch.mT)
 
     def select(self, rows: Tensor) -> "Distortion":
         part = object.__new__(Distortion)
-        part._inverse, part._weight = self._inverse[rows], self._weight
+        part._inverse, part._weight = self._inverse[rows], self._weight[rows]
         return part

@@ -8,6 +8,7 @@
 4. The best at the finest grid is the result: never worse than the start by the criterion.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ from .regularizer import Distortion
 from .starts import Translations, rotations, starts
 
 _LARGEST_SCALE = 2.0  # no singular value of A beyond it, nor below its inverse
+_FULL_WEIGHT = 3.0  # a third unexplained, as after a crop, gives the regularizer its full weight on the finest grid
+_RANGE_SLACK = 10.0  # degrees: starts at the end of the range may still be led on
 _POLISH = 6  # iterations from each start on the coarsest grid
 _UNLEARNED = 8  # iterations of the unlearned branch
 _REFINE = 20  # iterations on each of the two finest grids
@@ -67,17 +70,27 @@ PLANS = {2: Plan(), 3: Plan(rotations=120, each=1)}
 class _Stages:
     """What is done to the candidates of a batch; counts the evaluations of each pair."""
 
-    def __init__(self, grids: PairGrids, levels: tuple[int, ...], start: Tensor, freedom_name: FreedomName, plan: Plan, report: Report):
+    def __init__(
+        self,
+        grids: PairGrids,
+        levels: tuple[int, ...],
+        start: Tensor,
+        freedom_name: FreedomName,
+        rotation_range: float,
+        plan: Plan,
+        report: Report,
+    ):
         self.grids, self.levels, self.freedom_name, self.plan, self.report = grids, levels, freedom_name, plan, report
         self.inverse = torch.linalg.inv(start[..., :-1])
-        self.regularizer = Distortion(start[..., :-1], plan.gamma)
+        self.regularizers = dict.fromkeys(levels, Distortion(start[..., :-1], plan.gamma))
+        self.rotation_range = rotation_range
         self.evaluations = torch.zeros(len(grids), dtype=torch.float64, device=start.device)
 
-    def starts(self, base: Tensor, rotation_range: float) -> Candidates:
+    def starts(self, base: Tensor) -> Candidates:
         """The best starts around base ``(B, d, d + 1)``, polished."""
         plan, coarsest, d = self.plan, self.levels[0], base.shape[1]
-        count = max(1, round(plan.rotations * rotation_range / 180)) if d == 2 else plan.rotations
-        turns = rotations(d, count, rotation_range)
+        count = max(1, round(plan.rotations * self.rotation_range / 180)) if d == 2 else plan.rotations
+        turns = rotations(d, count, self.rotation_range)
         x, value = starts(self.grids.fixed[coarsest], self.grids.moving[coarsest], base, turns, plan.translations, plan.each)
         pair = torch.arange(len(base), device=base.device).repeat_interleave(x.shape[1])
         there = torch.isfinite(value.flatten())
@@ -90,7 +103,7 @@ class _Stages:
         term = DATA_TERMS[network.config.data_term]
         sizes = network.config.levels
         x = network({size: self.grids.objective(size, term).select(found.pair) for size in set(sizes)}, found.x)[-1]
-        self.count(found.pair, sum(network.config.evaluations * self.grids.cost(size) for size in sizes))
+        self.count(found.pair, sum(network.config.steps * self.grids.cost(size) for size in sizes))
         parameters = freedom(self.freedom_name, x)
         return self.judged(Candidates(parameters.maps(parameters.origin), found.pair, found.value), self.levels[1])
 
@@ -117,16 +130,24 @@ class _Stages:
         return self.guarded(parameters.maps(end.p), found.pair, end.value)
 
     def guarded(self, x: Tensor, pair: Tensor, value: Tensor) -> Candidates:
-        """Candidates whose value is infinite where A, beside the start's, mirrors or changes a size by more than a factor of two."""
+        """Candidates; infinite in value where A, beside the start's, mirrors, turns beyond the range or changes a size by more than two."""
         matrix = x[..., :-1] @ self.inverse[pair]
         singular = torch.linalg.svdvals(matrix)
         sound = (torch.linalg.det(matrix) > 0) & (singular.amax(1) <= _LARGEST_SCALE) & (singular.amin(1) >= 1 / _LARGEST_SCALE)
+        if self.rotation_range < 180:
+            sound &= affine.angle(affine.nearest_rotation(matrix)) <= math.radians(self.rotation_range + _RANGE_SLACK)
         return Candidates(x, pair, torch.where(sound & torch.isfinite(value), value, torch.inf))
+
+    def ease_regularizer(self, unexplained: Tensor) -> None:
+        """On the finest grid the regularizer has its full weight only where much ``(B,)`` is left unexplained: it must not pull there
+        where the images say better."""
+        weight = self.plan.gamma * (_FULL_WEIGHT * unexplained).clamp(max=1)
+        self.regularizers[self.levels[-1]] = Distortion(torch.linalg.inv(self.inverse), weight)
 
     def objective(self, size: int, pair: Tensor) -> Objective:
         """The criterion of candidates that belong to ``pair``."""
         term = self.plan.fine if size in self.levels[2:] else self.plan.coarse
-        return self.grids.objective(size, term, self.regularizer).select(pair)
+        return self.grids.objective(size, term, self.regularizers[size]).select(pair)
 
     def count(self, pair: Tensor, evaluations: Tensor | float) -> None:
         """Add to the pairs' evaluations, those of the finest grid being one."""
@@ -150,11 +171,13 @@ def robust(
     stage; it may raise to end the work.
     """
     plan = plan or PLANS[grids.dimension]
-    stages = _Stages(grids, levels, start, freedom_name, plan, report)
+    stages = _Stages(grids, levels, start, freedom_name, rotation_range, plan, report)
+    parameters = freedom(freedom_name, start)
+    start = parameters.maps(parameters.origin)
     own = Candidates(start, torch.arange(len(start), device=start.device), start.new_zeros(len(start)))
     judged = stages.judged(own, levels[1])
     report("search of starts", 0.05)
-    found = stages.starts(start, rotation_range)
+    found = stages.starts(start)
     if network is not None and plan.learned:
         report("learned steps", 0.3)
         judged = judged.joined(stages.learned(found, network))
@@ -164,6 +187,7 @@ def robust(
     report(f"refinement on a grid of {levels[2]}", 0.5)
     found = stages.refined(judged.best(plan.basins[0], plan.margins[1]), levels[2], _REFINE).best(2)
     coarser = found
+    stages.ease_regularizer(found.ranked(0)[1])
     report(f"refinement on a grid of {levels[3]}", 0.7)
     found = stages.refined(found.best(plan.basins[1], plan.margins[2]), levels[3], _REFINE).best(2)
     before = stages.judged(own, levels[3])
@@ -188,7 +212,9 @@ def _evidence(stages: _Stages, start: Tensor, x: Tensor, after: Tensor, margin: 
     """Overlap, and the distance to what the way back finds from the inverse map."""
     grids, finest = stages.grids, stages.levels[-1]
     shown = overlap(grids.fixed[finest], grids.objective(finest, unexplained_content).warped(x))
-    back = _Stages(grids.swapped(), stages.levels, affine.inverse(start), stages.freedom_name, stages.plan, stages.report)
+    back = _Stages(
+        grids.swapped(), stages.levels, affine.inverse(start), stages.freedom_name, stages.rotation_range, stages.plan, stages.report
+    )
     inverse = Candidates(affine.inverse(x), torch.arange(len(x), device=x.device), after)
     returned = back.refined(inverse, stages.levels[2], _BACK).x
     stages.evaluations += back.evaluations

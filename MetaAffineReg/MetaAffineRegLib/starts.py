@@ -25,20 +25,24 @@ _PSI = 1.533751168755204  # the real root of psi^4 = psi + 4
 
 
 def rotations(dimension: int, count: int, largest: float = 180.0) -> Tensor:
-    """``count`` rotations spread evenly over those by at most ``largest`` degrees, the identity first, ``(count, d, d)`` in float64.
+    """About ``count`` rotations spread evenly over those by at most ``largest`` degrees, the identity first, ``(N, d, d)`` in float64.
 
     In space they are a super-Fibonacci spiral (Alexa, CVPR 2022), of which those within the range are taken.
     """
     if dimension == 2:
-        circle = largest >= 180
-        angles = [2 * math.pi * k / count for k in range(count)] if circle else torch.linspace(-largest, largest, count).deg2rad().tolist()
+        if largest >= 180:
+            angles = [2 * math.pi * k / count for k in range(count)]
+        else:
+            side = count // 2  # as many to each side of the identity
+            angles = [math.radians(largest) * k / max(side, 1) for k in range(-side, side + 1)]
         angles = sorted(angles, key=lambda angle: abs(math.remainder(angle, 2 * math.pi)))
         return torch.tensor([[[math.cos(a), -math.sin(a)], [math.sin(a), math.cos(a)]] for a in angles], dtype=torch.float64)
     angle = math.radians(min(largest, 180.0))
     share = (angle - math.sin(angle)) / math.pi  # of all rotations that turn by at most the angle
     spiral = _super_fibonacci(max(1, round(count / max(share, 1e-3))))
     turn = 2 * spiral[:, 3].abs().clamp(max=1).acos()
-    inside = spiral[turn.argsort(stable=True)][: count - 1]
+    order = turn.argsort(stable=True)
+    inside = spiral[order][turn[order] <= angle][: count - 1]
     return torch.cat((torch.eye(3, dtype=torch.float64)[None], _matrices(inside)))
 
 

@@ -44,9 +44,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--lstm-steps", type=positive, default=5, help="K, steps a level")
     p.add_argument(
         "--gradient-input",
-        choices=["raw", "direction", "newton"],
+        choices=["raw", "direction"],
         default="direction",
-        help="what the network sees: the gradient, its direction and norm, or these and the Gauss-Newton step",
+        help="what the network sees: the gradient, or its direction and norm",
     )
     p.add_argument(
         "--data-term",
@@ -113,14 +113,12 @@ def train(arguments: argparse.Namespace) -> int:
 
 def _trainer(arguments: argparse.Namespace, files: list[Path], held_out: list[Path]) -> "Trainer":
     """The trainer of these options, its images read; raises InputError for settings that make no network."""
-    import torch
-
     from MetaAffineRegCLI.image_files import read_image
     from MetaAffineRegLib.data_terms import DATA_TERMS
     from MetaAffineRegLib.devices import choose_device
     from MetaAffineRegLib.initializer import InitializerConfig
     from MetaAffineRegTrainingLib.deformations import DeformationDistribution
-    from MetaAffineRegTrainingLib.made_images import made_images
+    from MetaAffineRegTrainingLib.made_images import joined_by_made_images
     from MetaAffineRegTrainingLib.pairs import Disturbances, PairMaker
     from MetaAffineRegTrainingLib.sources import source_stack
     from MetaAffineRegTrainingLib.trainer import Trainer, TrainingConfig
@@ -146,9 +144,9 @@ def _trainer(arguments: argparse.Namespace, files: list[Path], held_out: list[Pa
 
     def maker(paths: list[Path], made: int = 0) -> PairMaker:
         sources = source_stack([read_image(path).image for path in paths], work_size, device=device)
-        if made:
-            sources = torch.cat((sources, made_images(made, dimension, work_size, arguments.seed, device=device)))
-        return PairMaker(sources, config.levels, deformations, disturbances, DATA_TERMS[config.data_term])
+        return PairMaker(
+            joined_by_made_images(sources, made, arguments.seed), config.levels, deformations, disturbances, DATA_TERMS[config.data_term]
+        )
 
     names = ("steps", "batch", "learning_rate", "loss", "schedule", "emphasis", "seed")
     training = TrainingConfig(**{name: getattr(arguments, name) for name in names})

@@ -11,9 +11,16 @@ from torch import Tensor
 _BATCH = 64  # images made at a time
 
 
+def joined_by_made_images(sources: Tensor, count: int, seed: int) -> Tensor:
+    """Sources ``(N, 1, *S)`` and ``count`` made images of their size and device after them."""
+    return torch.cat((sources, made_images(count, sources.ndim - 2, sources.shape[-1], seed, device=sources.device)))
+
+
 def made_images(count: int, dimension: int, size: int, seed: int, *, device: torch.device | str = "cpu") -> Tensor:
     """``count`` images ``(count, 1, *S)`` of ``size`` samples an axis, zero beyond the object and intensities of spread one."""
     generator = torch.Generator().manual_seed(seed)
+    if count == 0:
+        return torch.empty(0, 1, *(size,) * dimension, device=device)
     made = [_batch(min(_BATCH, count - first), dimension, size, generator) for first in range(0, count, _BATCH)]
     return torch.cat(made).to(device)
 

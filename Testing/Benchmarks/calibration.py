@@ -1,6 +1,7 @@
 """``benchmark calibrate``: fit the probability of success to validation pairs, and write it to the resources.
 
-Right results teach little, and the method makes few wrong ones: so the pairs are also registered by plans that try too little.
+Right results teach little, and the method makes few wrong ones: so the pairs are also registered by plans that try too little, and
+images are registered to images of another pair, which have no right result at all.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from scoring import read_pairs
 from MetaAffineRegLib.confidence import CALIBRATION, features, not_the_runner_up
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.files import written_together
+from MetaAffineRegLib.outcome import Evidence
 from MetaAffineRegLib.robust import PLANS
 
 TASKS = ("hands", "brain", "mri", "mri-affine", "mri-180", "mri-crop")
@@ -23,6 +25,7 @@ WEAKENED: tuple[dict[str, object], ...] = (
     {"rotations": 4, "each": 1, "starts": 2, "learned": False},
     {"rotations": 8, "each": 1, "starts": 3, "unlearned": None, "basins": (2, 2)},
 )
+STRANGERS = 4  # every so manieth image is also registered to that of the next pair
 _RIDGE = 0.01
 _FLAGGED_SUCCESSES = 0.01  # share of the right results of the full method that may be flagged: sets the threshold of "ok"
 _LEAST_OK = 0.7  # below which nothing is called ok
@@ -38,17 +41,28 @@ def run(arguments: argparse.Namespace) -> list[str]:
     """Lines of Markdown; the weights are written to ``confidence.json``."""
     check_data_arguments(arguments)
     terms, right, full, lead = [], [], [], []
+
+    def learn(evidences: list[Evidence], truth: list[bool], by_the_method: bool) -> None:
+        for evidence in evidences:
+            found = zip(evidence.unexplained, evidence.margin, evidence.consistency, strict=True)
+            terms.extend(features(*map(float, numbers)) for numbers in found)
+            lead.extend(not_the_runner_up(float(margin)) for margin in evidence.margin)
+        right.extend(truth)
+        full.extend([by_the_method] * len(truth))
+
     for task in arguments.tasks:
         pairs = read_pairs(arguments.data / task, arguments.first)
         for change in ({}, *WEAKENED):
             done = run_plan(pairs, dataclasses.replace(PLANS[2], **change), arguments.device)
-            for evidence in done.evidence:
-                terms += [features(*map(float, pair)) for pair in zip(evidence.unexplained, evidence.consistency, strict=True)]
-                lead += [not_the_runner_up(float(margin)) for margin in evidence.margin]
-            right += list(done.errors.right)
-            full += [not change] * len(pairs)
+            learn(done.evidence, list(done.errors.right), not change)
             found = share(int(done.errors.right.sum()), len(pairs))
             print(f"{task}, {'the method' if not change else 'weakened'}: {found}", file=sys.stderr, flush=True)
+        if task != "hands":  # which has two images only
+            others = [
+                dataclasses.replace(pair, moving=other.moving)
+                for pair, other in zip(pairs[:-1:STRANGERS], pairs[1::STRANGERS], strict=False)
+            ]
+            learn(run_plan(others, PLANS[2], arguments.device).evidence, [False] * len(others), False)
     x, y, whole = np.array(terms), np.array(right), np.array(full)
     if y.all() or not y.any():
         raise InputError("These pairs were all registered rightly, or all wrongly, which teaches nothing; give more pairs.")

@@ -49,10 +49,10 @@ def test_checkpoint_with_its_card(data, tmp_path, capsys):
 
 
 def test_options_of_network_and_images_reach_the_checkpoint_and_its_card(data, tmp_path):
-    words = "--gradient-input newton --data-term unexplained_content --distortion 0.1 --crop 0.3 --noise-on-moving 0.5 --made-images 5"
+    words = "--gradient-input direction --data-term unexplained_content --distortion 0.1 --crop 0.3 --noise-on-moving 0.5 --made-images 5"
     assert run(data, tmp_path / "mine.pt", *words.split()) == 0
     model = checkpoint.load(tmp_path / "mine.pt")
-    assert (model.network.config.gradient_input, model.network.config.data_term) == ("newton", "unexplained_content")
+    assert (model.network.config.gradient_input, model.network.config.data_term) == ("direction", "unexplained_content")
     assert "5 images made by code" in model.card["trained_on"]
     assert "distortion 0.1" in model.card["deformations"] and "cropped 0.3" in model.card["deformations"]
     (result,) = register([(made(SLICE), made(SLICE, affine(5)))], Settings(model=str(tmp_path / "mine.pt"), device="cpu"))

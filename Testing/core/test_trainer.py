@@ -52,12 +52,12 @@ def test_short_training_lowers_the_error_on_images_not_trained_on(makers, schedu
 
 @pytest.mark.parametrize("d", [2, 3])
 @pytest.mark.parametrize("data_term", ["mean_squares", "unexplained_content"])
-def test_network_that_sees_newton_steps_learns(d, data_term):
+def test_network_learns_from_each_data_term(d, data_term):
     """A few steps on images made by code, in the plane and in space: the error falls, every weight stays finite."""
     sources = made_images(6, d, 32 if d == 2 else 16, 0)
     disturbances = Disturbances(0.02, noise_on_moving=0.5, crop=0.2)
     maker = PairMaker(sources, (8,), DeformationDistribution(25, 0.2, 0.0, 0.1), disturbances, DATA_TERMS[data_term])
-    network = InitializerConfig(d, (8,), 2, gradient_input="newton", data_term=data_term)
+    network = InitializerConfig(d, (8,), 2, gradient_input="direction", data_term=data_term)
     learner = trainer([maker, maker], network, steps=30, batch=16, learning_rate=0.02, schedule="joint")
     before = learner.validate()["validation_mse4_median"]
     (figures,) = trained(learner)
