@@ -185,7 +185,7 @@ def _register_batch(
             criterion_after=float(outcome.after[row]),
             evaluations=float(outcome.evaluations[row]),
             confidence=_confidence(outcome.evidence, row, frame, levels[-1]) if outcome.evidence else None,
-            notes=(*_warnings(outcome, row, frame), *notes),
+            notes=(*_warnings(outcome, row), *notes),
             **common,  # type: ignore[arg-type]
         )
         for row, frame in enumerate(frames)
@@ -206,11 +206,13 @@ def _confidence(evidence: Evidence, row: int, frame: PairFrame, finest: int) -> 
     )
 
 
-def _warnings(outcome: Outcome, row: int, frame: PairFrame) -> tuple[str, ...]:
-    matrix = outcome.x[row, :, :-1].cpu().numpy() @ np.linalg.inv(frame.start[:, :-1])
+def _warnings(outcome: Outcome, row: int) -> tuple[str, ...]:
+    matrix = outcome.x[row, :, :-1].cpu().numpy()
     singular = np.linalg.svd(matrix, compute_uv=False)
     if np.linalg.det(matrix) <= 0 or singular.max() > 2 or singular.min() < 0.5:
-        return ("The result mirrors the image or changes its size by more than a factor of two: do not trust it.",)
+        return (
+            "The result mirrors the image or changes its size by more than a factor of two: do not trust it, unless its start was given so.",
+        )
     return ()
 
 

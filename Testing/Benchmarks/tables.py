@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_arguments(parser)
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), metavar="TASK", help=f"folders of --data (default: {' '.join(TASKS)})")
     parser.add_argument(
+        "--others-first", type=int, metavar="N", help="only the first N pairs for all but the default method (default: as for it)"
+    )
+    parser.add_argument(
         "--pictures",
         type=Path,
         default=ROOT / "out" / "benchmark",
@@ -46,6 +49,8 @@ def run(arguments: argparse.Namespace) -> list[str]:
     Raises InputError, before anything is computed, where a task has no table of pairs or no model.
     """
     check_data_arguments(arguments)
+    if arguments.others_first is not None and arguments.others_first < 1:
+        raise InputError(f"--others-first {arguments.others_first} is not a number of pairs; give 1 or more.")
     counts = {task: len(read_table(arguments.data / task)[: arguments.first]) for task in arguments.tasks}
     runs = {task: runs_of(task) for task in arguments.tasks}
     arguments.pictures.mkdir(parents=True, exist_ok=True)
@@ -55,14 +60,15 @@ def run(arguments: argparse.Namespace) -> list[str]:
         pairs = read_pairs(arguments.data / task, arguments.first)
         starts[task] = errors(pairs, [pair.start for pair in pairs])
         for position, one in enumerate(runs[task], 1):
-            measured[task, one] = measure(pairs, one, arguments.device, f"{task}, {position} of {len(runs[task])}")
+            part = pairs if one == ROBUST else pairs[: arguments.others_first]
+            measured[task, one] = measure(part, one, arguments.device, f"{task}, {position} of {len(runs[task])}")
         _draw_worst(arguments.pictures / f"worst-{task}.png", pairs, measured[task, ROBUST])
     folder = arguments.results.parent / "Pictures"
     folder.mkdir(exist_ok=True)
     robust = {task: measured[task, ROBUST] for task in arguments.tasks}
     groups = {"all tasks": list(robust.values())} | ({WIDE: [robust[WIDE]]} if WIDE in robust else {})
     return [
-        f"{_counted(counts)}; {machine(arguments.device)}.",
+        f"{_counted(counts)}{_fewer(arguments.others_first)}; {machine(arguments.device)}.",
         *("", "### All tasks", "", *_summary(measured, arguments.tasks)),
         *("", *_boxes_of_tasks(folder, measured, arguments.tasks)),
         *("", "### What `robust` says of its results", "", "Right is a result below 1 px; flagged is one whose status is not ok.", ""),
@@ -255,6 +261,12 @@ def _draw_worst(path: Path, pairs: list[KnownPair], outcome: Outcome) -> None:
 
 def _right(found: Errors) -> str:
     return share(int(found.right.sum()), len(found.right))
+
+
+def _fewer(others_first: int | None) -> str:
+    if others_first is None:
+        return ""
+    return f" for robust with its default model, the first {others_first} of them for all other rows"
 
 
 def _counted(counts: dict[str, int]) -> str:
