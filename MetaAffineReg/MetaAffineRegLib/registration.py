@@ -210,9 +210,7 @@ def _warnings(outcome: Outcome, row: int) -> tuple[str, ...]:
     matrix = outcome.x[row, :, :-1].cpu().numpy()
     singular = np.linalg.svd(matrix, compute_uv=False)
     if np.linalg.det(matrix) <= 0 or singular.max() > 2 or singular.min() < 0.5:
-        return (
-            "The result mirrors the image or changes its size by more than a factor of two: do not trust it, unless its start was given so.",
-        )
+        return ("The result mirrors the image or changes its size by more than a factor of two: do not trust it unless its start did so.",)
     return ()
 
 
