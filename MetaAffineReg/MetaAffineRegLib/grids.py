@@ -51,6 +51,12 @@ class PairGrids:
         channels = 1 if data_term is mean_squares else 2
         return Objective(self.fixed[size][:, :channels], self.moving[size][:, :channels], data_term, regularizer)
 
+    def select(self, rows: Tensor) -> "PairGrids":
+        """The pairs ``rows`` (indices) only."""
+        return PairGrids(
+            {size: images[rows] for size, images in self.fixed.items()}, {size: images[rows] for size, images in self.moving.items()}
+        )
+
     def swapped(self) -> "PairGrids":
         """The pairs with fixed and moving exchanged."""
         return PairGrids(self.moving, self.fixed)

@@ -1,7 +1,7 @@
 """Registration of pairs of images: which method, in which batches, on which device.
 
 Methods
-robust  many starts, few basins, and a word on how sure the result is (see ``robust``)
+robust  many starts, few basins, and a word on how sure the result is (see ``robust`` and ``second_search``)
 plain, learn, comb  the paper's, from one start (see ``single_start``)
 """
 
@@ -24,7 +24,7 @@ from .geometry import Matrix, PairFrame, pair_frame
 from .grids import PairGrids
 from .image import Image
 from .outcome import Evidence, Outcome
-from .robust import robust
+from .second_search import robust_with_second_search
 from .single_start import single_start
 
 MethodName = Literal["robust", "comb", "learn", "plain"]
@@ -172,7 +172,7 @@ def _register_batch(
     start = torch.from_numpy(np.stack([frame.start for frame in frames])).to(device)
     method = _method(settings, model)
     if method == "robust":
-        outcome = robust(grids, levels, start, network, settings.freedom, settings.rotation_range, report)
+        outcome = robust_with_second_search(grids, levels, start, network, settings.freedom, settings.rotation_range, report)
     else:
         outcome = single_start(grids, levels, start, method, network, settings.freedom, settings.outside, report)
     seconds = (time.perf_counter() - started) / len(pairs)

@@ -15,6 +15,7 @@ from MetaAffineRegLib.grids import PairGrids
 from MetaAffineRegLib.outcome import Evidence
 from MetaAffineRegLib.registration import DEFAULT_MODEL, LEVELS
 from MetaAffineRegLib.robust import Plan, robust
+from MetaAffineRegLib.second_search import robust_with_second_search
 
 _TOGETHER = 32  # pairs
 
@@ -30,8 +31,8 @@ class PlannedRun:
 
 
 @torch.no_grad()
-def run_plan(pairs: Sequence[KnownPair], plan: Plan, device: str) -> PlannedRun:
-    """Register 2D pairs by ``plan``, with the default model and all rotations."""
+def run_plan(pairs: Sequence[KnownPair], plan: Plan | None, device: str) -> PlannedRun:
+    """Register 2D pairs by ``plan``, with the default model and all rotations; None: as ``register`` does, second search and all."""
     network = load(DEFAULT_MODEL["robust", 2]).network.to(choose_device(device))
     transforms, evidence, evaluations = [], [], []
     started = time.perf_counter()
@@ -42,7 +43,8 @@ def run_plan(pairs: Sequence[KnownPair], plan: Plan, device: str) -> PlannedRun:
         sizes = tuple(sorted({*LEVELS[2], *network.config.levels}))
         grids = PairGrids.of(images, frames, sizes, dtype=torch.float32, device=choose_device(device))
         start = torch.from_numpy(np.stack([frame.start for frame in frames])).to(choose_device(device))
-        outcome = robust(grids, LEVELS[2], start, network, "affine", 180.0, lambda stage, fraction: None, plan)
+        common = (grids, LEVELS[2], start, network, "affine", 180.0, lambda stage, fraction: None)
+        outcome = robust_with_second_search(*common) if plan is None else robust(*common, plan)  # type: ignore[arg-type]
         assert outcome.evidence is not None
         transforms += [frame.to_lps(outcome.x[row].cpu().numpy()) for row, frame in enumerate(frames)]
         evidence.append(outcome.evidence)

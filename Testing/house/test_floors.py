@@ -22,7 +22,7 @@ LIBRARY = (
     *("sampling", "pyramid"),
     *("data_terms", "regularizer", "objective", "grids"),
     *("initializer", "lbfgs", "starts", "checkpoint", "devices", "candidates", "outcome", "confidence"),
-    *("robust", "single_start", "registration"),
+    *("robust", "second_search", "single_start", "registration"),
 )
 # What each package may import beyond the standard library and the house.
 FROM_OUTSIDE = {
