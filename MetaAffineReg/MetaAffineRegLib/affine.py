@@ -48,10 +48,18 @@ def nearest_rotation(matrix: Tensor) -> Tensor:
     return u @ vh
 
 
-def distance(x: Tensor, y: Tensor) -> Tensor:
-    """Root mean square of |x(z) - y(z)| over [-1, 1]^d, ``(B,)``; coordinates of a dense grid have mean 0 and variance 1/3."""
+def mean_squared_distance(x: Tensor, y: Tensor) -> Tensor:
+    """Mean over [-1, 1]^d of |x(z) - y(z)|^2, ``(B,)``; both maps ``(B, d, d + 1)``.
+
+    In closed form: coordinates of a uniform grid have mean 0 and variance 1/3 (n to infinity).
+    """
     difference = x - y
-    return (difference[..., :-1].square().sum((-1, -2)) / 3 + difference[..., -1].square().sum(-1)).sqrt()
+    return difference[..., :-1].square().sum((-1, -2)) / 3 + difference[..., -1].square().sum(-1)
+
+
+def distance(x: Tensor, y: Tensor) -> Tensor:
+    """Its root."""
+    return mean_squared_distance(x, y).sqrt()
 
 
 def angle(rotation: Tensor) -> Tensor:

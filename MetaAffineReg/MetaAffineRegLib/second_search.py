@@ -14,6 +14,7 @@ from .robust import Plan, Report, robust
 
 # By dimension; in space a second search would take a minute.
 THOROUGH = {2: Plan(rotations=64, each=3, starts=60, unlearned_starts=60, basins=(10, 4), margins=(0.2, 0.2, 0.08))}
+_SHARE = 0.7  # of the progress, for the first search
 _AS_GOOD = 1e-4  # criterion: a second search that comes as near as this found the same or better
 
 
@@ -27,14 +28,19 @@ def robust_with_second_search(
     report: Report,
 ) -> Outcome:
     """``robust``, and for the pairs whose status is not ok once more by the thorough plan; the better result of each stays."""
-    first = robust(grids, levels, start, network, freedom_name, rotation_range, report)
+    common = (network, freedom_name, rotation_range)
+    first = robust(grids, levels, start, *common, lambda stage, share: report(stage, _SHARE * share))
     assert first.evidence is not None
     plan = THOROUGH.get(grids.dimension)
     unsure = [row for row in range(len(start)) if status_of(probability_of_success(first.evidence, row)) != "ok"]
     if plan is None or not unsure:
         return first
     rows = torch.tensor(unsure, device=start.device)
-    second = robust(grids.select(rows), levels, start[rows], network, freedom_name, rotation_range, report, plan)
+
+    def report_second(stage: str, share: float) -> None:
+        report(stage and f"second search: {stage}", _SHARE + (1 - _SHARE) * share)
+
+    second = robust(grids.select(rows), levels, start[rows], *common, report_second, plan)
     better = second.after <= first.after[rows] + _AS_GOOD
     assert second.evidence is not None
     evidence = Evidence(**_replaced(first.evidence, second.evidence, rows[better], better))

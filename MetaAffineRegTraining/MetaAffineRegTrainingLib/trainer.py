@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from MetaAffineRegLib import affine
+from MetaAffineRegLib.affine import mean_squared_distance
 from MetaAffineRegLib.checkpoint import read, save
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.initializer import Initializer, InitializerConfig
 
-from .losses import mean_squared_distance, root_mean_squared_distance
+from .losses import root_mean_squared_distance
 from .pairs import PairMaker
 
 _LOSSES = {"mse": mean_squared_distance, "rms": root_mean_squared_distance}

@@ -1,12 +1,14 @@
 """Image files, made as other programs make them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-from core.made_images import lattice, made
+from core.made_images import affine, lattice, made
+from MetaAffineRegCLI.transform_files import write_transform
 from MetaAffineRegLib.geometry import ImageGeometry
 from MetaAffineRegLib.image import Image
 
@@ -65,3 +67,17 @@ def write_series(folder: Path, image: Image, series: str = "1.2.826.0.1.3680043.
 def slice_pair(folder: Path, truth: NDArray[np.float64], seed: int = 0) -> tuple[Path, Path]:
     """Two 2D files in ``folder``: fixed, and moved by ``truth``."""
     return write(folder / "fixed.nrrd", made(SLICE, seed=seed)), write(folder / "moving.nrrd", made(SLICE, truth, seed))
+
+
+def write_task(folder: Path, geometry: ImageGeometry, turns: Sequence[float], shift: tuple[float, float, float]) -> Path:
+    """A task of the benchmarks: a pair for each rotation (degrees), all of one fixed image, with the table pairs.csv.  The folder again."""
+    folder.mkdir(parents=True)
+    write(folder / "f.nrrd", made(geometry))
+    lines = ["id,fixed,moving,truth"]
+    for k, degrees in enumerate(turns):
+        truth = affine(degrees, shift)
+        write(folder / f"{k}.nrrd", made(geometry, truth))
+        write_transform(folder / f"{k}.tfm", truth)
+        lines.append(f"{k},f.nrrd,{k}.nrrd,{k}.tfm")
+    (folder / "pairs.csv").write_text("\n".join(lines))
+    return folder

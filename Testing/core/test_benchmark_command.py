@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from core.made_files import write
-from core.made_images import affine, lattice, made
+from core.made_files import write_task
+from core.made_images import affine, lattice
 from MetaAffineRegCLI.console import run_command
-from MetaAffineRegCLI.transform_files import write_transform
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 import capture_range
@@ -33,15 +32,7 @@ GEOMETRY = lattice((40, 40, 1), (3.0, 3.0, 3.0))
 
 def make_task(folder, turns):
     """A pair for each rotation, degrees."""
-    folder.mkdir(parents=True)
-    write(folder / "f.nrrd", made(GEOMETRY))
-    lines = ["id,fixed,moving,truth"]
-    for k, degrees in enumerate(turns):
-        truth = affine(degrees, (4, -3, 0))
-        write(folder / f"{k}.nrrd", made(GEOMETRY, truth))
-        write_transform(folder / f"{k}.tfm", truth)
-        lines.append(f"{k},f.nrrd,{k}.nrrd,{k}.tfm")
-    (folder / "pairs.csv").write_text("\n".join(lines))
+    write_task(folder, GEOMETRY, turns, (4, -3, 0))
 
 
 def result(transform, status=None, probability=None, model=None, after=0.5):

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from MetaAffineRegLib.affine import identity
+from MetaAffineRegLib.affine import identity, mean_squared_distance
 from MetaAffineRegLib.sampling import mapped_grid
-from MetaAffineRegTrainingLib.losses import mean_squared_distance, root_mean_squared_distance
+from MetaAffineRegTrainingLib.losses import root_mean_squared_distance
 
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3])
 

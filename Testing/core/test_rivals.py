@@ -17,10 +17,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from core.made_files import write
-from core.made_images import affine, lattice, made
+from core.made_files import write_task
+from core.made_images import lattice
 from MetaAffineRegCLI.console import run_command
-from MetaAffineRegCLI.transform_files import write_transform
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 import rivals
@@ -48,16 +47,7 @@ def register(fixed, moving, settings):
 @pytest.fixture
 def data(tmp_path):
     """A task ``mri`` of four pairs."""
-    folder = tmp_path / "data" / "mri"
-    folder.mkdir(parents=True)
-    write(folder / "f.nrrd", made(GEOMETRY))
-    lines = ["id,fixed,moving,truth"]
-    for k, degrees in enumerate(TURNS):
-        truth = affine(degrees, (1, -1, 0))
-        write(folder / f"{k}.nrrd", made(GEOMETRY, truth))
-        write_transform(folder / f"{k}.tfm", truth)
-        lines.append(f"{k},f.nrrd,{k}.nrrd,{k}.tfm")
-    (folder / "pairs.csv").write_text("\n".join(lines))
+    write_task(tmp_path / "data" / "mri", GEOMETRY, TURNS, (1, -1, 0))
     return tmp_path / "data"
 
 

@@ -87,3 +87,14 @@ def test_second_result_counts_only_where_it_is_no_worse(monkeypatch):
 def test_sure_pairs_cost_one_search(plans):
     robust_with_second_search(*settings([EASY]))
     assert plans == [(1, None)]
+
+
+@torch.no_grad()
+def test_progress_never_falls(plans):
+    """The second search goes on where the first ended."""
+    told = []
+    *common, _ = settings([EASY, HARD])
+    robust_with_second_search(*common, lambda stage, share: told.append((stage, share)))
+    shares = [share for stage, share in told if stage]
+    assert len(plans) == 2 and shares == sorted(shares) and shares[-1] <= 1
+    assert any(stage.startswith("second search: ") for stage, _ in told)
