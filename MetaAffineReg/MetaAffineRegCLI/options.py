@@ -41,6 +41,12 @@ def add_registration_options(parser: argparse.ArgumentParser) -> None:
         "--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute (default: the GPU where there is one)"
     )
     parser.add_argument(
+        "--backend",
+        choices=["auto", "torch", "numba"],
+        default="auto",
+        help="what computes the criterion: torch, or kernels compiled for the CPU where numba is installed (default: the latter if it can be)",
+    )
+    parser.add_argument(
         "--outside",
         choices=["overlap", "zero"],
         default="overlap",
@@ -60,6 +66,7 @@ def settings_of(arguments: argparse.Namespace) -> "Settings":
         rotation_range=arguments.rotation_range,
         device=arguments.device,
         outside=arguments.outside,
+        backend=arguments.backend,
     )
 
 

@@ -4,70 +4,89 @@ Channel 0 of a batch ``(B, C, *S)`` is the image, zero outside; a data term that
 coverage, one inside and zero outside, as channel 1.
 """
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
 
 OVERLAP_FLOOR = 0.25  # share of the fixed image below which the missing part counts as unlike
 CONTENT_FLOOR = 0.4  # share of the fixed image's content below which the missing part counts as unexplained
-_EMPTY = 1e-12  # content of an image that shows nothing: there is nothing to explain then
+EMPTY = 1e-12  # content of an image that shows nothing: there is nothing to explain then
 
 
-class DataTerm(Protocol):
-    """A measure of dissimilarity of batches of images."""
+class DataTerm(ABC):
+    """A measure of dissimilarity of batches of images: the cost of their differences over the content in which these were found.
+
+    D = (cost + price * missing) / max(content, floor), with missing = max(floor - content, 0): below the floor, which the fixed image
+    sets, each missing part of the content has its price, so that leaving the image is never rewarded.
+    """
 
     def __call__(self, fixed: Tensor, warped: Tensor) -> tuple[Tensor, Tensor]:
         """D ``(B,)`` in float64 and dD/dwarped ``(B, C, *S)``, both images ``(B, C, *S)``."""
+        cost, content, by_cost, by_content = self.compare(fixed, warped)
+        floor, price = self.floor_and_price(fixed)
+        divisor = torch.maximum(content, floor).clamp_min(EMPTY)
+        missing = (floor - content).clamp_min(0)
+        value = (cost + price * missing) / divisor
+        # d value / d content: through the divisor above the floor, through the price below
+        slope = torch.where(missing > 0, -price, -value) / divisor
+        return value, by_cost * _spread(1 / divisor, fixed) + by_content * _spread(slope, fixed)
 
+    @abstractmethod
+    def compare(self, fixed: Tensor, warped: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Cost and content ``(B,)`` in float64, and their derivatives by warped ``(B, C, *S)``."""
+
+    @abstractmethod
+    def floor_and_price(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
+        """Both ``(B,)`` in float64."""
+
+    @abstractmethod
     def curvature_root(self, fixed: Tensor, warped: Tensor) -> Tensor:
         """r ``(B, C, *S)``: D is, to first order of its residuals, a sum of squares of r * warped (Gauss-Newton)."""
 
 
-class MeanSquares:
+class MeanSquares(DataTerm):
     """The paper's sum of squared differences, divided by the number of samples so that levels compare; zero outside."""
 
-    def __call__(self, fixed: Tensor, warped: Tensor) -> tuple[Tensor, Tensor]:
+    def compare(self, fixed: Tensor, warped: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         residual = warped - fixed
-        samples = residual[0].numel()
-        return _sum(residual.square()) / samples, residual * (2 / samples)
+        cost = _sum(residual.square())
+        return cost, torch.zeros_like(cost), 2 * residual, torch.zeros_like(residual)
+
+    def floor_and_price(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
+        samples = torch.full((len(fixed),), fixed[0, 0].numel(), dtype=torch.float64, device=fixed.device)
+        return samples, torch.zeros_like(samples)
 
     def curvature_root(self, fixed: Tensor, warped: Tensor) -> Tensor:
-        return torch.full_like(fixed, (2 / fixed[0].numel()) ** 0.5)
+        return torch.full_like(fixed, (2 / fixed[0, 0].numel()) ** 0.5)
 
 
-class OverlapMeanSquares:
+class OverlapMeanSquares(DataTerm):
     """Mean squares where both images are: what one of them does not show speaks neither for nor against a map.
 
     Values and coverage are interpolated alike, so the residual m_fixed moving - m_moving fixed is smooth at the border.
     Below ``OVERLAP_FLOOR`` of the fixed image every missing sample costs the fixed image's mean square, as if it met
-    nothing: leaving the image is never rewarded.
+    nothing.
     """
 
-    def __call__(self, fixed: Tensor, warped: Tensor) -> tuple[Tensor, Tensor]:
+    def compare(self, fixed: Tensor, warped: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         values, coverage = fixed[:, :1], fixed[:, 1:]
         residual = coverage * warped[:, :1] - warped[:, 1:] * values
         weight = coverage * warped[:, 1:]
-        area = _sum(coverage.square())
-        overlap = _sum(weight.square())
-        floor = OVERLAP_FLOOR * area
-        price = _sum(values.square()) / area
-        missing = (floor - overlap).clamp_min(0)
-        divisor = torch.maximum(overlap, floor)
-        value = (_sum(residual.square()) + price * missing) / divisor
-        # d value / d overlap: through the divisor above the floor, through the price below
-        slope = torch.where(missing > 0, -price, -value) / divisor
-        by_residual = residual * _spread(2 / divisor, residual)
-        by_weight = weight * _spread(2 * slope, weight)
-        return value, torch.cat((by_residual * coverage, by_weight * coverage - by_residual * values), 1)
+        by_cost = torch.cat((2 * residual * coverage, -2 * residual * values), 1)
+        return _sum(residual.square()), _sum(weight.square()), by_cost, torch.cat((torch.zeros_like(values), 2 * weight * coverage), 1)
+
+    def floor_and_price(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
+        area = _sum(fixed[:, 1:].square())
+        return OVERLAP_FLOOR * area, _sum(fixed[:, :1].square()) / area
 
     def curvature_root(self, fixed: Tensor, warped: Tensor) -> Tensor:
         values, coverage = fixed[:, :1], fixed[:, 1:]
-        divisor = torch.maximum(_sum((coverage * warped[:, 1:]).square()), OVERLAP_FLOOR * _sum(coverage.square()))
+        divisor = torch.maximum(_sum((coverage * warped[:, 1:]).square()), self.floor_and_price(fixed)[0])
         return torch.cat((coverage, -values), 1) * _spread((2 / divisor).sqrt(), fixed)
 
 
-class UnexplainedContent:
+class UnexplainedContent(DataTerm):
     """Which share of what the two images show on their overlap the map leaves unexplained: 0 for a match, 1 where nothing agrees.
 
     The sum of rho(fixed - moving) over that of rho(fixed) + rho(moving), with rho(r) = r^2 / (1 + r^2 / scale^2) (Geman and
@@ -77,43 +96,36 @@ class UnexplainedContent:
     """
 
     def __init__(self, scale: float):
-        self._scale = scale
+        self.scale = scale
 
-    def __call__(self, fixed: Tensor, warped: Tensor) -> tuple[Tensor, Tensor]:
+    def compare(self, fixed: Tensor, warped: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         values, coverage = fixed[:, :1], fixed[:, 1:]
         shown_fixed, shown_moving = warped[:, 1:] * values, coverage * warped[:, :1]
         residual = shown_moving - shown_fixed
         cost, weight = self._rho(residual)
         cost_fixed, weight_fixed = self._rho(shown_fixed)
         cost_moving, weight_moving = self._rho(shown_moving)
-        content = _sum(cost_fixed) + _sum(cost_moving)
-        floor = self._floor(fixed)
-        divisor = torch.maximum(content, floor).clamp_min(_EMPTY)
-        missing = (floor - content).clamp_min(0)
-        value = (_sum(cost) + missing) / divisor
-        # d value / d content: through the divisor above the floor, through what is missing below
-        slope = _spread(torch.where(missing > 0, -1.0, -value) * 2 / divisor, residual)
-        by_residual = weight * residual * _spread(2 / divisor, residual)
-        by_moving = by_residual + slope * weight_moving * shown_moving
-        by_fixed = slope * weight_fixed * shown_fixed - by_residual
-        return value, torch.cat((by_moving * coverage, by_fixed * values), 1)
+        slope = 2 * weight * residual
+        by_content = torch.cat((2 * weight_moving * shown_moving * coverage, 2 * weight_fixed * shown_fixed * values), 1)
+        return _sum(cost), _sum(cost_fixed) + _sum(cost_moving), torch.cat((slope * coverage, -slope * values), 1), by_content
+
+    def floor_and_price(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
+        floor = 2 * CONTENT_FLOOR * _sum(self._rho(fixed[:, 1:] * fixed[:, :1])[0])
+        return floor, torch.ones_like(floor)
 
     def curvature_root(self, fixed: Tensor, warped: Tensor) -> Tensor:
         values, coverage = fixed[:, :1], fixed[:, 1:]
         shown_fixed, shown_moving = warped[:, 1:] * values, coverage * warped[:, :1]
         content = _sum(self._rho(shown_fixed)[0]) + _sum(self._rho(shown_moving)[0])
         weight = self._rho(shown_moving - shown_fixed)[1]
-        root = (2 * weight).sqrt() * _spread(torch.maximum(content, self._floor(fixed)).clamp_min(_EMPTY).rsqrt(), fixed)
+        root = (2 * weight).sqrt() * _spread(torch.maximum(content, self.floor_and_price(fixed)[0]).clamp_min(EMPTY).rsqrt(), fixed)
         return torch.cat((coverage * root, -values * root), 1)
 
     def _rho(self, residual: Tensor) -> tuple[Tensor, Tensor]:
         """rho and its derivative divided by 2 r."""
         square = residual.square()
-        share = (square * self._scale**-2).add_(1).reciprocal_()
+        share = (square * self.scale**-2).add_(1).reciprocal_()
         return square.mul_(share), share.square_()
-
-    def _floor(self, fixed: Tensor) -> Tensor:
-        return 2 * CONTENT_FLOOR * _sum(self._rho(fixed[:, 1:] * fixed[:, :1])[0])
 
 
 mean_squares = MeanSquares()

@@ -19,6 +19,7 @@ FREEDOMS: tuple[FreedomName, ...] = ("affine", "similarity", "rigid")
 class Freedom(Protocol):
     """A parametrization around a start; ``origin`` is the p of that start."""
 
+    name: FreedomName
     origin: Tensor
 
     def maps(self, p: Tensor) -> Tensor:
@@ -33,6 +34,8 @@ class Freedom(Protocol):
 
 class AffineFreedom:
     """All d (d + 1) entries of [A | b]."""
+
+    name: FreedomName = "affine"
 
     def __init__(self, start: Tensor):
         self._shape = start.shape[-2:]
@@ -50,28 +53,28 @@ class AffineFreedom:
 
 
 class GroupFreedom:
-    """Rotations, with or without a uniform scale, and a translation."""
+    """Rotations, with or without a uniform scale, and a translation; ``base`` ``(B, d, d)`` is the matrix at the origin."""
 
     def __init__(self, start: Tensor, scaling: bool):
         d = start.shape[-2]
         matrix = start[..., :-1]
-        self._start = nearest_rotation(matrix)
+        self.base = nearest_rotation(matrix)
         if scaling:
             # The scale that keeps the volume of the start.
-            self._start = self._start * torch.linalg.det(matrix).abs().pow(1 / d)[:, None, None]
-        self._scaling = scaling
+            self.base = self.base * torch.linalg.det(matrix).abs().pow(1 / d)[:, None, None]
+        self.name: FreedomName = "similarity" if scaling else "rigid"
         self._generators = _generators(d, scaling).to(start)
         count = len(self._generators)
         self.origin = torch.cat((start.new_zeros(len(start), count), start[..., -1]), 1)
 
     def maps(self, p: Tensor) -> Tensor:
-        matrix = torch.linalg.matrix_exp(self._algebra(p)) @ self._start
+        matrix = torch.linalg.matrix_exp(self._algebra(p)) @ self.base
         return torch.cat((matrix, self._offset(p)), -1)
 
     def jacobian(self, p: Tensor) -> Tensor:
-        d, count = self._start.shape[-1], len(self._generators)
+        d, count = self.base.shape[-1], len(self._generators)
         columns = p.new_zeros(len(p), count + d, d, d + 1)
-        columns[:, :count, :, :d] = self._tangents(p) @ self._start[:, None]
+        columns[:, :count, :, :d] = self._tangents(p) @ self.base[:, None]
         columns[:, torch.arange(count, count + d), torch.arange(d), d] = 1
         return columns.flatten(2).mT
 
@@ -91,8 +94,8 @@ class GroupFreedom:
 
     def select(self, rows: Tensor) -> "GroupFreedom":
         part = object.__new__(GroupFreedom)
-        part._scaling, part._generators = self._scaling, self._generators
-        part._start, part.origin = self._start[rows], self.origin[rows]
+        part.name, part._generators = self.name, self._generators
+        part.base, part.origin = self.base[rows], self.origin[rows]
         return part
 
     def _algebra(self, p: Tensor) -> Tensor:

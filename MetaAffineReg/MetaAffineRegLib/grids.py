@@ -1,25 +1,33 @@
 """The images of a batch of pairs on grids, fine to coarse, and the criteria on them."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from .backends import Backend
 from .data_terms import DataTerm, mean_squares
 from .geometry import PairFrame
 from .image import Image
 from .intensity import intensity_windows
-from .objective import Objective
+from .objective import Criterion, Objective
 from .pyramid import pyramid, resample
 from .regularizer import Distortion
+
+if TYPE_CHECKING:
+    from .fused_objective import FusedImages
 
 
 class PairGrids:
     """Fixed and moving images, ``(B, 2, *S)`` with values and coverage, by grid size."""
 
-    def __init__(self, fixed: dict[int, Tensor], moving: dict[int, Tensor]):
-        self.fixed, self.moving = fixed, moving
+    def __init__(self, fixed: dict[int, Tensor], moving: dict[int, Tensor], backend: Backend = "torch"):
+        self.fixed, self.moving, self.backend = fixed, moving, backend
         self.finest = max(fixed)
+        self._fused: dict[int, FusedImages] = {}
 
     @classmethod
     def of(
@@ -30,14 +38,15 @@ class PairGrids:
         *,
         dtype: torch.dtype,
         device: torch.device,
-    ) -> "PairGrids":
-        """Pairs of one dimension on grids of ``sizes``, which divide the largest."""
+        backend: Backend = "torch",
+    ) -> PairGrids:
+        """Pairs of one dimension on grids of ``sizes``, which divide the largest; ``backend``: what computes criteria."""
         fixed_stack, moving_stack = [], []
         for (fixed, moving), frame in zip(pairs, frames, strict=True):
             windows = intensity_windows(fixed.array, moving.array)
             fixed_stack.append(resample(fixed, frame.fixed_to_lps, max(sizes), windows[0], dtype=dtype, device=device))
             moving_stack.append(resample(moving, frame.moving_to_lps, max(sizes), windows[1], dtype=dtype, device=device))
-        return cls(pyramid(torch.stack(fixed_stack), sizes), pyramid(torch.stack(moving_stack), sizes))
+        return cls(pyramid(torch.stack(fixed_stack), sizes), pyramid(torch.stack(moving_stack), sizes), backend)
 
     def __len__(self) -> int:
         return len(self.fixed[self.finest])
@@ -46,20 +55,26 @@ class PairGrids:
     def dimension(self) -> int:
         return self.fixed[self.finest].ndim - 2
 
-    def objective(self, size: int, data_term: DataTerm, regularizer: Distortion | None = None) -> Objective:
+    def objective(self, size: int, data_term: DataTerm, regularizer: Distortion | None = None) -> Criterion:
         """The criterion on the grid of ``size``; mean squares take zero where an image ends, the others see where that is."""
+        if self.backend == "numba":
+            from .fused_objective import FusedImages, FusedObjective
+
+            if FusedObjective.serves(data_term):
+                if size not in self._fused:
+                    self._fused[size] = FusedImages(self.fixed[size], self.moving[size])
+                return FusedObjective(self._fused[size], data_term, regularizer)
         channels = 1 if data_term is mean_squares else 2
         return Objective(self.fixed[size][:, :channels], self.moving[size][:, :channels], data_term, regularizer)
 
-    def select(self, rows: Tensor) -> "PairGrids":
+    def select(self, rows: Tensor) -> PairGrids:
         """The pairs ``rows`` (indices) only."""
-        return PairGrids(
-            {size: images[rows] for size, images in self.fixed.items()}, {size: images[rows] for size, images in self.moving.items()}
-        )
+        fixed, moving = ({size: images[rows] for size, images in side.items()} for side in (self.fixed, self.moving))
+        return PairGrids(fixed, moving, self.backend)
 
-    def swapped(self) -> "PairGrids":
+    def swapped(self) -> PairGrids:
         """The pairs with fixed and moving exchanged."""
-        return PairGrids(self.moving, self.fixed)
+        return PairGrids(self.moving, self.fixed, self.backend)
 
     def cost(self, size: int) -> float:
         """Cost of one evaluation on the grid of ``size``, in evaluations on the finest."""

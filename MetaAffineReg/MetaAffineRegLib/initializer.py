@@ -15,10 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from . import affine
-from .objective import Objective
+from .lbfgs import damped_inverse
+from .objective import Criterion
 
-GradientInput = Literal["raw", "direction"]
+GradientInput = Literal["raw", "direction", "newton"]
 DataTermName = Literal["mean_squares", "unexplained_content"]
+_LONGEST_STEP = 0.5  # of Gauss-Newton, normalised: a quarter of the image
 _RAW_SCALE = 20.0  # gradients of mean squares of images of spread one become numbers of the size of one
 
 
@@ -28,8 +30,8 @@ class InitializerConfig:
 
     dimension: 2 or 3; levels: grid sizes, coarse to fine; steps: K of each level; expansion: width of the hidden
     state as a multiple of the number of parameters (4 in the paper); gradient_input: the gradient times a constant
-    ("raw", the paper) or its direction and the logarithm of its norm ("direction"); data_term: the
-    criterion whose gradients it learned to read.
+    ("raw", the paper), its direction and the logarithm of its norm ("direction"), or these of the gradient and of the damped
+    Gauss-Newton step, on which the network then improves ("newton"); data_term: the criterion whose gradients it learned to read.
     """
 
     dimension: int
@@ -43,7 +45,7 @@ class InitializerConfig:
         object.__setattr__(self, "levels", tuple(self.levels))
         numbers = (self.dimension, self.steps, self.expansion, *self.levels)
         if not all(type(n) is int for n in numbers) or self.gradient_input not in get_args(GradientInput):
-            raise ValueError("a network's dimension, levels, steps and expansion are whole numbers, its input raw or direction")
+            raise ValueError("a network's dimension, levels, steps and expansion are whole numbers, its input raw, direction or newton")
         if self.data_term not in get_args(DataTermName):
             raise ValueError(f"a network's data term is one of {', '.join(get_args(DataTermName))}")
         if self.dimension not in (2, 3) or not 1 <= self.steps <= 50 or not 1 <= self.expansion <= 16:
@@ -59,13 +61,18 @@ class InitializerConfig:
     @property
     def inputs(self) -> int:
         """Numbers that a step sees."""
-        return self.parameters + (self.gradient_input == "direction")
+        return {"raw": self.parameters, "direction": self.parameters + 1, "newton": 2 * self.parameters + 2}[self.gradient_input]
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that a step gives: a change of every parameter, and of its share of the Gauss-Newton step where that is known."""
+        return self.parameters * (2 if self.gradient_input == "newton" else 1)
 
     @property
     def weights(self) -> int:
         """How many weights the network has: L_in, L_out and the cells, each layer with its biases."""
-        n, width = self.parameters, self.expansion * self.parameters
-        return (self.inputs + 1) * width + (width + 1) * n + self.steps * len(self.levels) * 8 * width * (width + 1)
+        width = self.expansion * self.parameters
+        return (self.inputs + 1) * width + (width + 1) * self.outputs + self.steps * len(self.levels) * 8 * width * (width + 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a checkpoint."""
@@ -78,16 +85,15 @@ class Initializer(nn.Module):
     def __init__(self, config: InitializerConfig):
         super().__init__()
         self.config = config
-        n = config.parameters
-        width = config.expansion * n
+        width = config.expansion * config.parameters
         self.L_in = nn.Linear(config.inputs, width, dtype=torch.float64)
         self.cells = nn.ModuleList(nn.LSTMCell(width, width, dtype=torch.float64) for _ in range(config.steps * len(config.levels)))
-        self.L_out = nn.Linear(width, n, dtype=torch.float64)
+        self.L_out = nn.Linear(width, config.outputs, dtype=torch.float64)
         # Near the identity mapping: a fresh network hardly moves its start.
         nn.init.normal_(self.L_out.weight, std=1e-3)
         nn.init.zeros_(self.L_out.bias)
 
-    def forward(self, objectives: Mapping[int, Objective], start: Tensor, count: int | None = None) -> list[Tensor]:
+    def forward(self, objectives: Mapping[int, Criterion], start: Tensor, count: int | None = None) -> list[Tensor]:
         """The iterates x_1 .. x_K of all levels, each ``(B, d, d + 1)``, from the start; objectives by grid size.
 
         Only the first ``count`` of them where it is given.  The gradient enters detached: training needs no second
@@ -99,17 +105,33 @@ class Initializer(nn.Module):
         iterates = []
         for index, cell in enumerate(self.cells[:count]):
             objective = objectives[self.config.levels[index // self.config.steps]]
-            features = self._features(objective, affine.compose(start, u).detach(), start[..., :-1])
+            features, step = self._look(objective, affine.compose(start, u).detach(), start[..., :-1])
             state = cell(self.L_in(features), state)  # (4)
-            u = u + self.L_out(state[0]).view_as(u)  # (5), (6)
+            change = self.L_out(state[0])  # (5)
+            if step is not None:
+                change, gain = change.chunk(2, 1)
+                change = change + (1 + gain) * step
+            u = u + change.view_as(u)  # (6)
             iterates.append(affine.compose(start, u))
         return iterates
 
-    def _features(self, objective: Objective, x: Tensor, turn: Tensor) -> Tensor:
-        """What a step sees at x = start o u, ``turn`` being the matrix of the start: df/du = turn' df/dx."""
-        _, gradient = objective.value_and_gradient(x)
-        flat = (turn.mT @ gradient).flatten(1)
-        if self.config.gradient_input == "raw":
-            return _RAW_SCALE * flat
-        norm = flat.norm(dim=1, keepdim=True).clamp_min(1e-12)
-        return torch.cat((flat / norm, norm.log10() + 2), 1)
+    def _look(self, objective: Criterion, x: Tensor, turn: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What a step sees at x = start o u, and the Gauss-Newton step ``(B, n)`` where it is asked for; ``turn`` being the matrix of
+        the start, df/du = turn' df/dx."""
+        if self.config.gradient_input != "newton":
+            gradient = (turn.mT @ objective.value_and_gradient(x)[1]).flatten(1)
+            return _RAW_SCALE * gradient if self.config.gradient_input == "raw" else _direction_and_norm(gradient), None
+        _, gradient, matrix = objective.value_gradient_curvature(x)
+        gradient = (turn.mT @ gradient).flatten(1)
+        d = self.config.dimension
+        blocks = matrix.view(-1, d, d + 1, d, d + 1)
+        matrix = torch.einsum("bia,bikjl,bjc->bakcl", turn, blocks, turn).reshape_as(matrix)
+        step = -(damped_inverse(matrix) @ gradient[..., None])[..., 0]
+        step = step * (_LONGEST_STEP / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
+        return torch.cat((_direction_and_norm(gradient), _direction_and_norm(step)), 1), step
+
+
+def _direction_and_norm(vector: Tensor) -> Tensor:
+    """Unit vectors and the logarithms of the norms, ``(B, n)`` -> ``(B, n + 1)``."""
+    norm = vector.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    return torch.cat((vector / norm, norm.log10() + 2), 1)

@@ -12,11 +12,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-_ARMIJO = 1e-4  # sufficient decrease, Nocedal & Wright 3.1
-_LONGEST_STEP = 2.0  # units; what a step beyond it would promise, the quadratic model can't know
-_MAX_HALVINGS = 20  # a line search that fails so often ends its problem
-_DAMPING = 0.02  # share of the diagonal added to a curvature
-_CURVATURE = 1e-10  # pairs (s, y) with s'y below this share of |s||y| are not remembered
+ARMIJO = 1e-4  # sufficient decrease, Nocedal & Wright 3.1
+LONGEST_STEP = 2.0  # units; what a step beyond it would promise, the quadratic model can't know
+MAX_HALVINGS = 20  # a line search that fails so often ends its problem
+DAMPING = 0.02  # share of the diagonal added to a curvature
+CURVATURE = 1e-10  # pairs (s, y) with s'y below this share of |s||y| are not remembered
 
 
 class Function(Protocol):
@@ -63,7 +63,7 @@ class _Run:
 
     def remember(self, accepted: Tensor, step: Tensor, change: Tensor) -> None:
         product = (step * change).sum(1)
-        good = accepted & (product > _CURVATURE * step.norm(dim=1) * change.norm(dim=1))
+        good = accepted & (product > CURVATURE * step.norm(dim=1) * change.norm(dim=1))
         for stack, new in ((self.steps, step), (self.changes, change), (self.inverse, 1 / torch.where(good, product, 1.0))):
             stack[good] = torch.cat((stack[good, 1:], new[good, None]), 1)
 
@@ -76,7 +76,7 @@ class _Run:
 
     def capped(self, direction: Tensor) -> Tensor:
         """No longer than the longest step."""
-        return direction * (_LONGEST_STEP * self.unit / direction.norm(dim=1)).clamp_max(1.0)[:, None]
+        return direction * (LONGEST_STEP * self.unit / direction.norm(dim=1)).clamp_max(1.0)[:, None]
 
     def quasi_newton_direction(self) -> Tensor:
         """The two-loop recursion, Nocedal & Wright algorithm 7.4; empty places of the memory drop out by their zeros."""
@@ -139,7 +139,7 @@ def damped_inverse(curvature: Tensor) -> Tensor:
     """(N + share of its diagonal)^-1 of ``(B, n, n)``, finite also where N is singular (Levenberg 1944, Marquardt 1963)."""
     diagonal = torch.diagonal(curvature, dim1=1, dim2=2)
     diagonal = torch.maximum(diagonal, 1e-3 * diagonal.amax(1, keepdim=True)).clamp_min(1e-12)
-    return torch.linalg.inv(curvature + torch.diag_embed(_DAMPING * diagonal))
+    return torch.linalg.inv(curvature + torch.diag_embed(DAMPING * diagonal))
 
 
 def _round(function: Function, run: _Run, iterations: int, tolerance: float) -> Tensor:
@@ -148,7 +148,7 @@ def _round(function: Function, run: _Run, iterations: int, tolerance: float) -> 
     value, gradient = function.value_and_gradient(run.p + step)
     run.evaluations += 1
     slope = (run.gradient * run.direction).sum(1)
-    accepted = torch.isfinite(value) & torch.isfinite(gradient).all(1) & (value <= run.value + _ARMIJO * run.length * slope)
+    accepted = torch.isfinite(value) & torch.isfinite(gradient).all(1) & (value <= run.value + ARMIJO * run.length * slope)
     run.remember(accepted, step, gradient - run.gradient)
     moved = accepted[:, None]
     run.p = torch.where(moved, run.p + step, run.p)
@@ -162,4 +162,4 @@ def _round(function: Function, run: _Run, iterations: int, tolerance: float) -> 
     run.iterations += accepted
     run.halvings = torch.where(accepted, 0, run.halvings + 1)
     converged = accepted & ((step.abs().amax(1) < tolerance) | (run.gradient.abs().amax(1) == 0))
-    return converged | (run.iterations >= iterations) | (run.halvings > _MAX_HALVINGS)
+    return converged | (run.iterations >= iterations) | (run.halvings > MAX_HALVINGS)

@@ -1,16 +1,47 @@
 """Equation (1): f(phi_x) = D(fixed, moving o phi_x) + gamma S(phi_x) and its exact gradient; the paper's figures are without S."""
 
-import torch
+from collections.abc import Callable
+from typing import Protocol
+
 from torch import Tensor
 
-from .data_terms import DataTerm, mean_squares
+from .data_terms import DataTerm, mean_squares, overlap
 from .freedom import Freedom
+from .lbfgs import Minimum, minimize
 from .regularizer import Distortion
 from .sampling import grid_derivative, mapped_grid, normal_matrix, pull_back, sample
 
 
+class Criterion(Protocol):
+    """f of a batch of candidates on one grid, whatever computes it."""
+
+    def __len__(self) -> int:
+        """How many candidates."""
+
+    def value(self, x: Tensor) -> Tensor:
+        """f at x ``(B, d, d + 1)``, ``(B,)`` in float64."""
+
+    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """f ``(B,)`` and df/dx ``(B, d, d + 1)`` at x ``(B, d, d + 1)``, both float64."""
+
+    def value_gradient_curvature(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Both, and the Gauss-Newton part of the Hessian of f at x, ``(B, n, n)`` in float64, n = d (d + 1)."""
+
+    def overlap(self, x: Tensor) -> Tensor:
+        """Share of the fixed image's coverage on which moving o phi_x lies too, ``(B,)``; for images with coverage only."""
+
+    def minimize(
+        self, freedom: Freedom, *, iterations: int, unit: float, curved: bool, tolerance: float, check: Callable[[], None]
+    ) -> Minimum:
+        """f minimised over the parameters of ``freedom`` from its origin, see ``lbfgs``; curved: the Gauss-Newton matrix is the
+        initial Hessian."""
+
+    def select(self, rows: Tensor) -> "Criterion":
+        """The criterion of the candidates ``rows`` (indices) only."""
+
+
 class Objective:
-    """The criterion of a batch of pairs on one grid; fixed and moving are ``(B, C, *S)`` with the channels of the data term."""
+    """The criterion in torch, on any device; fixed and moving are ``(B, C, *S)`` with the channels of the data term."""
 
     def __init__(self, fixed: Tensor, moving: Tensor, data_term: DataTerm = mean_squares, regularizer: Distortion | None = None):
         self._fixed, self._moving, self._data_term, self._regularizer = fixed, moving, data_term, regularizer
@@ -18,19 +49,12 @@ class Objective:
     def __len__(self) -> int:
         return len(self._fixed)
 
-    @property
-    def shape(self) -> torch.Size:
-        """The grid's shape S."""
-        return self._fixed.shape[2:]
-
     def value(self, x: Tensor) -> Tensor:
-        """f at x ``(B, d, d + 1)``, ``(B,)`` in float64."""
         value = self._data_term(self._fixed, self.warped(x))[0]
         return value if self._regularizer is None else value + self._regularizer.value(x)
 
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """f ``(B,)`` and df/dx ``(B, d, d + 1)`` at x ``(B, d, d + 1)``, both float64."""
-        grid = mapped_grid(x, self.shape, self._moving.dtype)
+        grid = self._grid(x)
         value, cotangent = self._data_term(self._fixed, sample(self._moving, grid))
         gradient = pull_back(grid_derivative(self._moving, grid, cotangent))
         if self._regularizer is None:
@@ -38,21 +62,43 @@ class Objective:
         more, slope = self._regularizer.value_and_gradient(x)
         return value + more, gradient + slope
 
+    def value_gradient_curvature(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return *self.value_and_gradient(x), self.curvature(x)
+
     def curvature(self, x: Tensor) -> Tensor:
         """The Gauss-Newton part of the Hessian of f at x ``(B, d, d + 1)``, ``(B, n, n)`` in float64, n = d (d + 1)."""
-        grid = mapped_grid(x, self.shape, self._moving.dtype)
+        grid = self._grid(x)
         root = self._data_term.curvature_root(self._fixed, sample(self._moving, grid))
         matrix = normal_matrix(grid_derivative(self._moving, grid, root))
         return matrix if self._regularizer is None else matrix + self._regularizer.curvature(x)
 
-    def warped(self, x: Tensor) -> Tensor:
-        """moving o phi_x on the fixed grid, ``(B, C, *S)``."""
-        return sample(self._moving, mapped_grid(x, self.shape, self._moving.dtype))
+    def overlap(self, x: Tensor) -> Tensor:
+        return overlap(self._fixed, self.warped(x))
+
+    def minimize(
+        self, freedom: Freedom, *, iterations: int, unit: float, curved: bool, tolerance: float, check: Callable[[], None]
+    ) -> Minimum:
+        function = ParametrizedObjective(self, freedom)
+        return minimize(
+            function,
+            freedom.origin,
+            iterations=iterations,
+            unit=unit,
+            curvature=function.curvature(freedom.origin) if curved else None,
+            tolerance=tolerance,
+            check=check,
+        )
 
     def select(self, rows: Tensor) -> "Objective":
-        """The criterion of the pairs ``rows`` (indices) only."""
         regularizer = None if self._regularizer is None else self._regularizer.select(rows)
         return Objective(self._fixed[rows], self._moving[rows], self._data_term, regularizer)
+
+    def _grid(self, x: Tensor) -> Tensor:
+        return mapped_grid(x, self._fixed.shape[2:], self._moving.dtype)
+
+    def warped(self, x: Tensor) -> Tensor:
+        """moving o phi_x on the fixed grid, ``(B, C, *S)``."""
+        return sample(self._moving, self._grid(x))
 
 
 class ParametrizedObjective:

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from .backends import BackendChoice, choose_backend
 from .checkpoint import Model, available_models, load
 from .confidence import Status, probability_of_success, status_of
 from .devices import DeviceName, choose_device
@@ -43,7 +44,7 @@ class Settings:
     method: see the module; freedom: what the map may do; model: name of a shipped model or a file, None for the default
     of the method and dimension; rotation_range: degrees around the start within which robust searches, 180 for all; device: where
     to compute; outside: what the finest levels of the paper's methods make of samples that one image lacks, see
-    ``single_start``; precision: of the images (maps are float64 throughout).
+    ``single_start``; precision: of the images (maps are float64 throughout); backend: what computes the criterion, see ``backends``.
     """
 
     method: MethodName = "robust"
@@ -53,6 +54,7 @@ class Settings:
     device: DeviceName = "auto"
     outside: Literal["overlap", "zero"] = "overlap"
     precision: Literal["float32", "float64"] = "float32"
+    backend: BackendChoice = "auto"
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ def register(
     if not 0 <= settings.rotation_range <= 180:
         raise InputError(f"A rotation range of {settings.rotation_range} degrees makes no sense; give 0 to 180.")
     device = choose_device(settings.device)
+    choose_backend(settings.backend, device, settings.precision)
     frames = [
         pair_frame(fixed.geometry, moving.geometry, initial)
         for (fixed, moving), initial in zip(pairs, [None] * len(pairs) if initials is None else initials, strict=True)
@@ -168,7 +171,8 @@ def _register_batch(
     levels = LEVELS[frames[0].dimension]
     network = model.network.to(device) if model else None
     sizes = tuple(sorted({*levels, *(network.config.levels if network else ())}))
-    grids = PairGrids.of(pairs, frames, sizes, dtype=getattr(torch, settings.precision), device=device)
+    backend = choose_backend(settings.backend, device, settings.precision)
+    grids = PairGrids.of(pairs, frames, sizes, dtype=getattr(torch, settings.precision), device=device, backend=backend)
     start = torch.from_numpy(np.stack([frame.start for frame in frames])).to(device)
     method = _method(settings, model)
     if method == "robust":

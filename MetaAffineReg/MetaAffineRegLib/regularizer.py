@@ -9,37 +9,39 @@ undistorted maps; a caller weighs it by how little the images say.
 import torch
 from torch import Tensor
 
+SMALLEST = 1e-6  # singular value; below it a map is as distorted as there
+
 
 class Distortion:
     """weight times S, and its derivatives; reference: matrices A_0 ``(B, d, d)``, weight: one for all or ``(B,)``."""
 
     def __init__(self, reference: Tensor, weight: float | Tensor):
-        self._inverse = torch.linalg.inv(reference)
-        self._weight = torch.as_tensor(weight, dtype=reference.dtype, device=reference.device).expand(len(reference))
+        self.inverse = torch.linalg.inv(reference)
+        self.weight = torch.as_tensor(weight, dtype=reference.dtype, device=reference.device).expand(len(reference))
 
     def value(self, x: Tensor) -> Tensor:
         """At x ``(B, d, d + 1)``, ``(B,)``."""
-        singular = torch.linalg.svdvals(x[..., :-1] @ self._inverse).clamp_min(1e-6)
-        return self._weight * singular.log().square().mean(1)
+        singular = torch.linalg.svdvals(x[..., :-1] @ self.inverse).clamp_min(SMALLEST)
+        return self.weight * singular.log().square().mean(1)
 
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The value ``(B,)`` and its derivative ``(B, d, d + 1)``: of a function of the singular values it is U f'(s) V'."""
-        u, singular, vh = torch.linalg.svd(x[..., :-1] @ self._inverse)
-        logarithms = singular.clamp_min(1e-6).log()
-        slope = 2 / x.shape[1] * self._weight[:, None] * logarithms / singular.clamp_min(1e-6)
-        by_matrix = (u * slope[:, None]) @ vh @ self._inverse.mT
-        return self._weight * logarithms.square().mean(1), torch.cat((by_matrix, torch.zeros_like(x[..., -1:])), -1)
+        u, singular, vh = torch.linalg.svd(x[..., :-1] @ self.inverse)
+        logarithms = singular.clamp_min(SMALLEST).log()
+        slope = 2 / x.shape[1] * self.weight[:, None] * logarithms / singular.clamp_min(SMALLEST)
+        by_matrix = (u * slope[:, None]) @ vh @ self.inverse.mT
+        return self.weight * logarithms.square().mean(1), torch.cat((by_matrix, torch.zeros_like(x[..., -1:])), -1)
 
     def curvature(self, x: Tensor) -> Tensor:
         """Its Gauss-Newton matrix as if the map were undistorted, ``(B, n, n)``: there log of the stretch is the symmetric part of R'dA."""
         d = x.shape[1]
-        u, _, vh = torch.linalg.svd(x[..., :-1] @ self._inverse)
+        u, _, vh = torch.linalg.svd(x[..., :-1] @ self.inverse)
         changes = torch.eye(d * (d + 1), dtype=x.dtype, device=x.device).view(-1, d, d + 1)[..., :-1]
-        turned = (u @ vh).mT[:, None] @ (changes @ self._inverse[:, None])
+        turned = (u @ vh).mT[:, None] @ (changes @ self.inverse[:, None])
         stretch = ((turned + turned.mT) / 2).flatten(2)
-        return 2 / d * self._weight[:, None, None] * (stretch @ stretch.mT)
+        return 2 / d * self.weight[:, None, None] * (stretch @ stretch.mT)
 
     def select(self, rows: Tensor) -> "Distortion":
         part = object.__new__(Distortion)
-        part._inverse, part._weight = self._inverse[rows], self._weight[rows]
+        part.inverse, part.weight = self.inverse[rows], self.weight[rows]
         return part

@@ -17,12 +17,11 @@ from torch import Tensor
 
 from . import affine
 from .candidates import Candidates
-from .data_terms import DATA_TERMS, DataTerm, overlap, unexplained_content, unexplained_detail
+from .data_terms import DATA_TERMS, DataTerm, unexplained_content, unexplained_detail
 from .freedom import FreedomName, freedom
 from .grids import PairGrids
 from .initializer import Initializer
-from .lbfgs import minimize
-from .objective import Objective, ParametrizedObjective
+from .objective import Criterion
 from .outcome import Evidence, Outcome
 from .regularizer import Distortion
 from .starts import Translations, rotations, starts
@@ -49,8 +48,8 @@ class Plan:
     regularizer; curvature: whether the Gauss-Newton matrix is the initial Hessian of L-BFGS.
     """
 
-    rotations: int = 32
-    each: int = 2
+    rotations: int = 24
+    each: int = 1
     translations: Translations = "search"
     starts: int = 20
     learned: bool = True
@@ -64,7 +63,7 @@ class Plan:
     curvature: bool = True
 
 
-PLANS = {2: Plan(), 3: Plan(rotations=120, each=1)}
+PLANS = {2: Plan(), 3: Plan(rotations=120)}
 
 
 class _Stages:
@@ -116,13 +115,11 @@ class _Stages:
     def refined(self, found: Candidates, size: int, iterations: int, freedom_name: FreedomName | None = None) -> Candidates:
         """L-BFGS from each map on the grid of ``size``, the Gauss-Newton matrix there as its initial Hessian."""
         parameters = freedom(freedom_name or self.freedom_name, found.x)
-        function = ParametrizedObjective(self.objective(size, found.pair), parameters)
-        end = minimize(
-            function,
-            parameters.origin,
+        end = self.objective(size, found.pair).minimize(
+            parameters,
             iterations=iterations,
             unit=2 / size,
-            curvature=function.curvature(parameters.origin) if self.plan.curvature else None,
+            curved=self.plan.curvature,
             tolerance=(1e-3 if size == self.levels[-1] else 1e-2) * 2 / size,
             check=lambda: self.report("", 0),
         )
@@ -144,7 +141,7 @@ class _Stages:
         weight = self.plan.gamma * (_FULL_WEIGHT * unexplained).clamp(max=1)
         self.regularizers[self.levels[-1]] = Distortion(torch.linalg.inv(self.inverse), weight)
 
-    def objective(self, size: int, pair: Tensor) -> Objective:
+    def objective(self, size: int, pair: Tensor) -> Criterion:
         """The criterion of candidates that belong to ``pair``."""
         term = self.plan.fine if size in self.levels[2:] else self.plan.coarse
         return self.grids.objective(size, term, self.regularizers[size]).select(pair)
@@ -211,7 +208,7 @@ def _runner_up(finest: Candidates, coarser: Candidates) -> tuple[Tensor, Tensor]
 def _evidence(stages: _Stages, start: Tensor, x: Tensor, after: Tensor, margin: Tensor, runner_up: Tensor) -> Evidence:
     """Overlap, and the distance to what the way back finds from the inverse map."""
     grids, finest = stages.grids, stages.levels[-1]
-    shown = overlap(grids.fixed[finest], grids.objective(finest, unexplained_content).warped(x))
+    shown = grids.objective(finest, unexplained_content).overlap(x)
     back = _Stages(
         grids.swapped(), stages.levels, affine.inverse(start), stages.freedom_name, stages.rotation_range, stages.plan, stages.report
     )

@@ -19,8 +19,7 @@ from .data_terms import DATA_TERMS, mean_squares, overlap_mean_squares
 from .freedom import FreedomName, freedom
 from .grids import PairGrids
 from .initializer import Initializer
-from .lbfgs import minimize
-from .objective import Objective, ParametrizedObjective
+from .objective import Criterion
 from .outcome import Outcome
 
 _ITERATIONS = {"plain": 30, "comb": 15}
@@ -41,7 +40,7 @@ def single_start(
     ``report`` is called with a stage and the share that is done, and may raise to end the work.
     """
 
-    def objective(size: int) -> Objective:
+    def objective(size: int) -> Criterion:
         overlap = outside == "overlap" and size in levels[-2:]
         return grids.objective(size, overlap_mean_squares if overlap else mean_squares)
 
@@ -58,11 +57,11 @@ def single_start(
     for position, size in enumerate(levels if method != "learn" else ()):
         report(f"refinement on a grid of {size}", 0.2 + 0.8 * position / len(levels))
         parameters = freedom(freedom_name, x)
-        end = minimize(
-            ParametrizedObjective(objective(size), parameters),
-            parameters.origin,
+        end = objective(size).minimize(
+            parameters,
             iterations=_ITERATIONS[method],
             unit=2 / size,
+            curved=False,
             tolerance=1e-3 * 2 / size,
             check=partial(report, "", 0.2 + 0.8 * position / len(levels)),
         )

@@ -44,9 +44,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--lstm-steps", type=positive, default=5, help="K, steps a level")
     p.add_argument(
         "--gradient-input",
-        choices=["raw", "direction"],
+        choices=["raw", "direction", "newton"],
         default="direction",
-        help="what the network sees: the gradient, or its direction and norm",
+        help="what the network sees: the gradient, its direction and norm, or those of the Gauss-Newton step too",
     )
     p.add_argument(
         "--data-term",

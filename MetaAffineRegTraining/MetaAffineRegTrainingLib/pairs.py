@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from MetaAffineRegLib.affine import inverse
+from MetaAffineRegLib.backends import choose_backend
 from MetaAffineRegLib.data_terms import DataTerm, mean_squares
-from MetaAffineRegLib.objective import Objective
+from MetaAffineRegLib.grids import PairGrids
+from MetaAffineRegLib.objective import Criterion
 from MetaAffineRegLib.pyramid import pyramid
 from MetaAffineRegLib.sampling import mapped_grid, sample
 
@@ -19,9 +21,10 @@ NOISE_GRID = 128  # samples an axis to which the noise's standard deviation refe
 
 @dataclass(frozen=True)
 class Pairs:
-    """A batch of pairs: criteria by grid size and the true maps ``(B, d, d + 1)``."""
+    """A batch of pairs: the images by grid size, the criteria on them and the true maps ``(B, d, d + 1)``."""
 
-    objectives: dict[int, Objective]
+    grids: PairGrids
+    objectives: dict[int, Criterion]
     truth: Tensor
 
 
@@ -73,7 +76,8 @@ class PairMaker:
             chosen = torch.rand(count, generator=generator, device=device) < self._disturbances.noise_on_moving
             noise = self._noise * torch.randn(moving.shape, generator=generator, device=device, dtype=moving.dtype)
             moving = moving + noise * chosen.view(-1, *(1,) * (d + 1))
-        return Pairs(self._objectives(fixed, moving), truth)
+        grids = self._grids(fixed, moving)
+        return Pairs(grids, {size: grids.objective(size, self._data_term) for size in self._levels}, truth)
 
     def _cropped(self, moving: Tensor, generator: torch.Generator) -> Tensor:
         """A slab at one end of one axis set to zero, in the share of the images that is cropped."""
@@ -90,8 +94,8 @@ class PairMaker:
             moving = moving.masked_fill(gone.view(count, 1, *(n if i == k else 1 for i in range(d))), 0.0)
         return moving
 
-    def _objectives(self, fixed: Tensor, moving: Tensor) -> dict[int, Objective]:
-        if self._data_term is not mean_squares:  # the others know where images end: here they fill their grids
-            fixed, moving = (torch.cat((image, torch.ones_like(image)), 1) for image in (fixed, moving))
-        fixed_levels, moving_levels = pyramid(fixed, self._levels), pyramid(moving, self._levels)
-        return {size: Objective(fixed_levels[size], moving_levels[size], self._data_term) for size in self._levels}
+    def _grids(self, fixed: Tensor, moving: Tensor) -> PairGrids:
+        """On all levels; the images fill their grids."""
+        fixed, moving = (torch.cat((image, torch.ones_like(image)), 1) for image in (fixed, moving))
+        backend = choose_backend("auto", fixed.device, "float32")
+        return PairGrids(pyramid(fixed, self._levels), pyramid(moving, self._levels), backend)

@@ -24,7 +24,7 @@ CHANGES: dict[str, dict[str, object] | None] = {
         "unlearned_starts": 20,
     },
     "no learned steps, L-BFGS over rigid maps from every start": {"learned": False, "unlearned_starts": 20},
-    "one translation a rotation": {"each": 1},
+    "32 rotations, two translations each": {"rotations": 32, "each": 2},
     "starts on the centres of mass, not searched": {"translations": "mass", "each": 1, "rotations": 64},
     "starts on the centres of the images, not searched": {"translations": "centre", "each": 1, "rotations": 64},
     "12 rotations": {"rotations": 12},

@@ -280,7 +280,7 @@ def test_overlap_is_the_share_of_the_fixed_image_that_is_covered(columns):
 def test_way_back_leads_home_from_a_good_result_and_astray_where_there_is_nothing_to_hold_on_to(batch):
     good = [batch[1][row].confidence.consistency_mm for row in (0, 2, 5)]
     assert max(good) < 0.05 * SAMPLE
-    assert batch[1][4].confidence.consistency_mm > SAMPLE
+    assert batch[1][4].confidence.consistency_mm > 0.5 * SAMPLE
 
 
 def nearly_symmetric(difference):

@@ -18,15 +18,15 @@ PACKAGES = (
 )
 # Rooms of MetaAffineRegLib, a floor a line; each imports only rooms that stand before it.
 LIBRARY = (
-    *("errors", "files", "affine", "freedom", "geometry", "image", "intensity"),
-    *("sampling", "pyramid"),
-    *("data_terms", "regularizer", "objective", "grids"),
-    *("initializer", "lbfgs", "starts", "checkpoint", "devices", "candidates", "outcome", "confidence"),
+    *("errors", "files", "affine", "freedom", "geometry", "image", "intensity", "lbfgs"),
+    *("sampling", "pyramid", "backends"),
+    *("data_terms", "regularizer", "objective", "kernels", "compiled_lbfgs", "fused_objective", "grids"),
+    *("initializer", "starts", "checkpoint", "devices", "candidates", "outcome", "confidence"),
     *("robust", "second_search", "single_start", "registration"),
 )
 # What each package may import beyond the standard library and the house.
 FROM_OUTSIDE = {
-    "MetaAffineRegLib": {"numpy", "torch"},
+    "MetaAffineRegLib": {"numpy", "torch", "numba"},
     "MetaAffineRegCLI": {"numpy", "SimpleITK", "matplotlib"},
     "MetaAffineRegMRML": {"numpy", "slicer", "vtk"},
     "MetaAffineReg": {"numpy", "SimpleITK", "slicer", "vtk", "qt", "ctk", "PyTorchUtils"},

@@ -1,0 +1,409 @@
+"""``lbfgs`` of the criterion of image pairs, one problem after the other, compiled for the CPU by numba.
+
+A problem runs to its end while its images lie in the processor's cache, without a step back into Python.  The
+algorithm, its constants and its parameters (``freedom``) are those of the torch code, which the tests compare it with.
+"""
+
+import math
+
+import numpy as np
+
+from .data_terms import EMPTY
+from .kernels import compiled, curvature, evaluate, fill_lower, work_space
+from .lbfgs import ARMIJO, CURVATURE, DAMPING, LONGEST_STEP, MAX_HALVINGS
+from .regularizer import SMALLEST
+
+AFFINE, RIGID, SIMILARITY = range(3)
+_TINY = 2.2250738585072014e-308
+
+
+@compiled
+def _turn(w, rotation, left):
+    """exp of the cross product with w (Rodrigues), and the left Jacobian of the group (Sola, arXiv 1812.01537, 145)."""
+    angle = math.sqrt(w[0] * w[0] + w[1] * w[1] + w[2] * w[2])
+    if angle < 1e-4:  # to the order of the angle to the fourth
+        sine, cosine, rest = 1 - angle * angle / 6, 0.5 - angle * angle / 24, 1 / 6 - angle * angle / 120
+    else:
+        sine, cosine, rest = math.sin(angle) / angle, (1 - math.cos(angle)) / angle**2, (angle - math.sin(angle)) / angle**3
+    cross = np.array([[0.0, -w[2], w[1]], [w[2], 0.0, -w[0]], [-w[1], w[0], 0.0]])
+    for i in range(3):
+        for j in range(3):
+            one = 1.0 if i == j else 0.0
+            square = w[i] * w[j] - one * angle * angle
+            rotation[i, j] = one + sine * cross[i, j] + cosine * square
+            left[i, j] = one + cosine * cross[i, j] + rest * square
+
+
+@compiled
+def map_and_jacobian(freedom, d, base, p, x, jacobian):
+    """The map x ``(d, d + 1)`` of parameters p and dx/dp ``(d (d + 1), n)``; base ``(d, d)``: the matrix that a group starts from."""
+    if freedom == AFFINE:
+        jacobian[:] = 0
+        for i in range(d * (d + 1)):
+            x[i // (d + 1), i % (d + 1)] = p[i]
+            jacobian[i, i] = 1
+        return
+    count = d * (d - 1) // 2
+    generators = count + (freedom == SIMILARITY)
+    scale = math.exp(p[count]) if freedom == SIMILARITY else 1.0
+    w = np.zeros(3)
+    rotation, left = np.empty((3, 3)), np.empty((3, 3))
+    if d == 2:
+        w[2] = p[0]
+    else:
+        w[0], w[1], w[2] = p[2], -p[1], p[0]
+    _turn(w, rotation, left)
+    jacobian[:] = 0
+    for i in range(d):
+        for j in range(d):
+            total = 0.0
+            for k in range(d):
+                total += rotation[i, k] * base[k, j]
+            x[i, j] = total * scale
+        x[i, d] = p[generators + i]
+        jacobian[i * (d + 1) + d, generators + i] = 1
+    for g in range(count):
+        # the axis about which the generator g turns in the end
+        axis, sign = (2, 1.0) if d == 2 else ((2, 1.0), (1, -1.0), (0, 1.0))[g]
+        u = sign * left[:, axis]
+        for j in range(d):
+            a, b, c = x[0, j], x[1, j], x[2, j] if d == 3 else 0.0
+            jacobian[j, g] = u[1] * c - u[2] * b
+            jacobian[d + 1 + j, g] = u[2] * a - u[0] * c
+            if d == 3:
+                jacobian[2 * (d + 1) + j, g] = u[0] * b - u[1] * a
+    if freedom == SIMILARITY:
+        for i in range(d):
+            for j in range(d):
+                jacobian[i * (d + 1) + j, count] = x[i, j]
+
+
+@compiled
+def _eigen(matrix, vectors):
+    """Eigenvectors ``(d, d)`` in columns of a symmetric matrix, which becomes diagonal (cyclic Jacobi)."""
+    d = len(matrix)
+    for i in range(d):
+        for j in range(d):
+            vectors[i, j] = 1.0 if i == j else 0.0
+    for _ in range(12):
+        for i in range(d):
+            for j in range(i + 1, d):
+                if abs(matrix[i, j]) <= 1e-300:
+                    continue
+                theta = (matrix[j, j] - matrix[i, i]) / (2 * matrix[i, j])
+                tangent = (1.0 if theta >= 0 else -1.0) / (abs(theta) + math.sqrt(theta * theta + 1))
+                cosine = 1 / math.sqrt(tangent * tangent + 1)
+                sine = tangent * cosine
+                for k in range(d):
+                    a, b = matrix[k, i], matrix[k, j]
+                    matrix[k, i], matrix[k, j] = cosine * a - sine * b, sine * a + cosine * b
+                for k in range(d):
+                    a, b = matrix[i, k], matrix[j, k]
+                    matrix[i, k], matrix[j, k] = cosine * a - sine * b, sine * a + cosine * b
+                for k in range(d):
+                    a, b = vectors[k, i], vectors[k, j]
+                    vectors[k, i], vectors[k, j] = cosine * a - sine * b, sine * a + cosine * b
+
+
+@compiled
+def _polar(x, inverse, stretched, scaled, rotation):
+    """With M = A inverse, of singular vectors V and values s: M to ``stretched``, M V log(s) / s^2 V' to ``scaled``, the rotation
+    of the polar decomposition to ``rotation``; the sum of log^2 s is returned."""
+    d = len(inverse)
+    squared, vectors = np.zeros((d, d)), np.empty((d, d))
+    for i in range(d):
+        for j in range(d):
+            stretched[i, j] = 0
+            for k in range(d):
+                stretched[i, j] += x[i, k] * inverse[k, j]
+    for i in range(d):
+        for j in range(d):
+            for k in range(d):
+                squared[i, j] += stretched[k, i] * stretched[k, j]
+    _eigen(squared, vectors)
+    total = 0.0
+    scaled[:], rotation[:] = 0, 0
+    for e in range(d):
+        singular = max(math.sqrt(max(squared[e, e], 0.0)), SMALLEST)
+        logarithm = math.log(singular)
+        total += logarithm * logarithm
+        for i in range(d):
+            along = 0.0
+            for k in range(d):
+                along += stretched[i, k] * vectors[k, e]
+            for j in range(d):
+                scaled[i, j] += along * vectors[j, e] * logarithm / (singular * singular)
+                rotation[i, j] += along * vectors[j, e] / singular
+    return total
+
+
+@compiled
+def _add_distortion(x, inverse, weight, gradient):
+    """Value of the regularizer; its derivative is added to gradient ``(d (d + 1),)``."""
+    d = len(inverse)
+    stretched, scaled, rotation = np.empty((d, d)), np.empty((d, d)), np.empty((d, d))
+    total = _polar(x, inverse, stretched, scaled, rotation)
+    for i in range(d):
+        for j in range(d):
+            slope = 0.0
+            for k in range(d):
+                slope += scaled[i, k] * inverse[j, k]
+            gradient[i * (d + 1) + j] += 2 * weight / d * slope
+    return weight * total / d
+
+
+@compiled
+def _add_stretch(x, inverse, weight, matrix):
+    """The regularizer's Gauss-Newton matrix as in ``Distortion.curvature``, added to ``(n, n)``."""
+    d = len(inverse)
+    stretched, scaled, rotation = np.empty((d, d)), np.empty((d, d)), np.empty((d, d))
+    _polar(x, inverse, stretched, scaled, rotation)
+    n = d * (d + 1)
+    stretch = np.zeros((n, d, d))
+    for row in range(d):
+        for column in range(d):  # the change of the entry (row, column) of A: symmetric part of rotation' e inverse
+            for i in range(d):
+                for j in range(d):
+                    half = rotation[row, i] * inverse[column, j] / 2
+                    stretch[row * (d + 1) + column, i, j] += half
+                    stretch[row * (d + 1) + column, j, i] += half
+    for a in range(n):
+        for b in range(n):
+            total = 0.0
+            for i in range(d):
+                for j in range(d):
+                    total += stretch[a, i, j] * stretch[b, i, j]
+            matrix[a, b] += 2 * weight / d * total
+
+
+@compiled
+def problem_of(problems, k):
+    """Of all pairs' images, floors, prices (``data_terms``), inverse references and weights (``regularizer``) those of pair k."""
+    fixed, words, floor, price, inverse, weight = problems
+    return fixed[k], words[k], floor[k], price[k], inverse[k], weight[k]
+
+
+@compiled
+def criterion(term, sizes, problem, x, work, gradient):
+    """Equation (1) for one pair, and what the cost was divided by; its derivative goes to gradient ``(d (d + 1),)``."""
+    fixed, words, floor, price, inverse, weight = problem
+    n = len(gradient)
+    gradient[:] = math.nan
+    for i in range(n):
+        if not math.isfinite(x[i // (len(sizes) + 1), i % (len(sizes) + 1)]):
+            return math.nan, math.nan
+    sums = np.zeros((2, 1 + n))
+    evaluate(term, sizes, fixed, words, x, 0, fixed.shape[1], work, sums)
+    missing = max(floor - sums[1, 0], 0.0)
+    divisor = max(sums[1, 0], floor, EMPTY)
+    value = (sums[0, 0] + price * missing) / divisor
+    slope = (-price if missing > 0 else -value) / divisor
+    for i in range(n):
+        gradient[i] = sums[0, 1 + i] / divisor + slope * sums[1, 1 + i]
+    if weight > 0:
+        value += _add_distortion(x, inverse, weight, gradient)
+    return value, divisor
+
+
+@compiled
+def gauss_newton(term, sizes, problem, x, divisor, work, matrix):
+    """The Gauss-Newton matrix of equation (1) for one pair, to ``(n, n)``."""
+    fixed, words, _, _, inverse, weight = problem
+    matrix[:] = 0
+    curvature(term, sizes, fixed, words, x, 0, fixed.shape[1], work, matrix)
+    fill_lower(matrix, len(sizes))
+    matrix /= divisor
+    if weight > 0:
+        _add_stretch(x, inverse, weight, matrix)
+
+
+@compiled
+def _damped_inverse(matrix):
+    """``lbfgs.damped_inverse`` of one matrix, in place (Gauss and Jordan; damped, it is positive definite)."""
+    n = len(matrix)
+    largest = 0.0
+    for i in range(n):
+        largest = max(largest, matrix[i, i])
+    for i in range(n):
+        matrix[i, i] += DAMPING * max(matrix[i, i], 1e-3 * largest, 1e-12)
+    for k in range(n):
+        pivot = 1 / matrix[k, k]
+        matrix[k, k] = 1.0
+        for j in range(n):
+            matrix[k, j] *= pivot
+        for i in range(n):
+            if i != k:
+                factor = matrix[i, k]
+                matrix[i, k] = 0.0
+                for j in range(n):
+                    matrix[i, j] -= factor * matrix[k, j]
+
+
+@compiled
+def _dot(a, b):
+    total = 0.0
+    for i in range(len(a)):
+        total += a[i] * b[i]
+    return total
+
+
+@compiled
+def _precondition(inverse_hessian, unit, gradient, out):
+    """The step of the initial Hessian alone, or of length ``unit`` along the gradient where there is none."""
+    n = len(gradient)
+    if inverse_hessian.shape[0]:
+        for i in range(n):
+            out[i] = -_dot(inverse_hessian[i], gradient)
+        return
+    scale = unit / max(math.sqrt(_dot(gradient, gradient)), _TINY)
+    for i in range(n):
+        out[i] = -gradient[i] * scale
+
+
+@compiled
+def _direction(inverse_hessian, unit, gradient, steps, changes, inverses, known, out):
+    """The two-loop recursion over the ``known`` newest pairs, which stand last; capped to the longest step."""
+    n, memory = len(gradient), len(steps)
+    q, weights = gradient.copy(), np.empty(memory)
+    for k in range(memory - 1, memory - 1 - known, -1):
+        weights[k] = inverses[k] * _dot(steps[k], q)
+        for i in range(n):
+            q[i] -= weights[k] * changes[k, i]
+    if known == 0 or inverse_hessian.shape[0]:
+        _precondition(inverse_hessian, unit, q, out)
+    else:
+        scale = 1 / max(inverses[memory - 1] * _dot(changes[memory - 1], changes[memory - 1]), _TINY)
+        for i in range(n):
+            out[i] = -q[i] * scale
+    for k in range(memory - known, memory):
+        weight = -weights[k] - inverses[k] * _dot(changes[k], out)
+        for i in range(n):
+            out[i] += weight * steps[k, i]
+    if known and _dot(out, gradient) >= 0:
+        _precondition(inverse_hessian, unit, gradient, out)
+    length = math.sqrt(_dot(out, out))
+    if length > LONGEST_STEP * unit:
+        for i in range(n):
+            out[i] *= LONGEST_STEP * unit / length
+
+
+@compiled
+def _remember(step, change, steps, changes, inverses, known):
+    """How many pairs are known after this one, which is left out where it tells of no positive curvature."""
+    memory = len(steps)
+    product = _dot(step, change)
+    if not product > CURVATURE * math.sqrt(_dot(step, step)) * math.sqrt(_dot(change, change)):
+        return known
+    for k in range(memory - 1):
+        steps[k], changes[k], inverses[k] = steps[k + 1], changes[k + 1], inverses[k + 1]
+    steps[memory - 1], changes[memory - 1], inverses[memory - 1] = step, change, 1 / product
+    return min(known + 1, memory)
+
+
+@compiled
+def _value_and_gradient(freedom, term, sizes, problem, base, p, work, gradient):
+    d = len(sizes)
+    x, jacobian, by_entry = np.empty((d, d + 1)), np.empty((d * (d + 1), len(p))), np.empty(d * (d + 1))
+    map_and_jacobian(freedom, d, base, p, x, jacobian)
+    value, divisor = criterion(term, sizes, problem, x, work, by_entry)
+    for i in range(len(p)):
+        gradient[i] = _dot(jacobian[:, i], by_entry)
+    return value, divisor
+
+
+@compiled
+def _initial(freedom, term, sizes, problem, base, p, divisor, work, inverse_hessian):
+    """The damped inverse of the Gauss-Newton matrix by p, to ``inverse_hessian``."""
+    d, n = len(sizes), len(p)
+    x, jacobian, matrix = np.empty((d, d + 1)), np.empty((d * (d + 1), n)), np.empty((d * (d + 1), d * (d + 1)))
+    map_and_jacobian(freedom, d, base, p, x, jacobian)
+    gauss_newton(term, sizes, problem, x, divisor, work, matrix)
+    for i in range(n):
+        for j in range(n):
+            inverse_hessian[i, j] = 0
+            for a in range(d * (d + 1)):
+                inverse_hessian[i, j] += jacobian[a, i] * _dot(matrix[a], jacobian[:, j])
+    _damped_inverse(inverse_hessian)
+
+
+@compiled
+def minimize_one(freedom, term, sizes, problem, base, p, iterations, unit, curved, tolerance, stop, work):
+    """``lbfgs.minimize`` of one problem from p, which becomes its end; value and evaluations are returned.
+
+    curved: whether the Gauss-Newton matrix is the initial Hessian; stop ``(1,)``: ends the work early where it becomes nonzero.
+    """
+    n, memory = len(p), 5
+    gradient, new_gradient, direction, step, there = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    steps, changes, inverses = np.empty((memory, n)), np.empty((memory, n)), np.empty(memory)
+    value, divisor = _value_and_gradient(freedom, term, sizes, problem, base, p, work, gradient)
+    evaluations, known, done, halvings, length = 1, 0, 0, 0, 1.0
+    largest = np.abs(gradient).max()
+    if not math.isfinite(value) or largest == 0 or iterations == 0:
+        return value, evaluations
+    inverse_hessian = np.empty((n, n) if curved else (0, 0))
+    if curved:
+        _initial(freedom, term, sizes, problem, base, p, divisor, work, inverse_hessian)
+    _direction(inverse_hessian, unit, gradient, steps, changes, inverses, 0, direction)
+    while done < iterations and halvings <= MAX_HALVINGS and not stop[0]:
+        for i in range(n):
+            step[i] = length * direction[i]
+            there[i] = p[i] + step[i]
+        new, _ = _value_and_gradient(freedom, term, sizes, problem, base, there, work, new_gradient)
+        evaluations += 1
+        sound = math.isfinite(new)
+        for i in range(n):
+            sound = sound and math.isfinite(new_gradient[i])
+        if not sound or new > value + ARMIJO * length * _dot(gradient, direction):
+            length, halvings = length / 2, halvings + 1
+            continue
+        value, length, halvings, done = new, 1.0, 0, done + 1
+        for i in range(n):
+            gradient[i] = new_gradient[i] - gradient[i]
+        known = _remember(step, gradient, steps, changes, inverses, known)
+        p[:], gradient[:] = there, new_gradient
+        if np.abs(step).max() < tolerance or np.abs(gradient).max() == 0:
+            break
+        _direction(inverse_hessian, unit, gradient, steps, changes, inverses, known, direction)
+    return value, evaluations
+
+
+@compiled
+def minimize_many(
+    freedom, term, sizes, problems, pair, base, p, first, last, iterations, unit, curved, tolerance, stop, values, evaluations
+):
+    """``minimize_one`` of the candidates first .. last - 1, which belong to ``pair`` ``(N,)``."""
+    work = work_space(sizes[len(sizes) - 1])
+    for n in range(first, last):
+        values[n], evaluations[n] = minimize_one(
+            freedom, term, sizes, problem_of(problems, pair[n]), base[n], p[n], iterations, unit, curved, tolerance, stop, work
+        )
+
+
+@compiled
+def evaluate_many(term, sizes, problems, pair, x, first, last, values, gradients):
+    """``criterion`` at the maps x ``(N, d, d + 1)`` of the candidates first .. last - 1."""
+    work = work_space(sizes[len(sizes) - 1])
+    for n in range(first, last):
+        values[n], _ = criterion(term, sizes, problem_of(problems, pair[n]), x[n], work, gradients[n])
+
+
+@compiled
+def curve_many(term, sizes, problems, pair, x, first, last, values, gradients, matrices):
+    """``criterion`` and ``gauss_newton`` at the maps of the candidates first .. last - 1."""
+    work = work_space(sizes[len(sizes) - 1])
+    for n in range(first, last):
+        problem = problem_of(problems, pair[n])
+        values[n], divisor = criterion(term, sizes, problem, x[n], work, gradients[n])
+        gauss_newton(term, sizes, problem, x[n], divisor, work, matrices[n])
+
+
+@compiled
+def content_many(term, sizes, problems, pair, x, first, last, contents):
+    """The content of the data term at the maps of the candidates first .. last - 1."""
+    work = work_space(sizes[len(sizes) - 1])
+    sums = np.empty((2, 1 + len(sizes) * (len(sizes) + 1)))
+    for n in range(first, last):
+        fixed, words, _, _, _, _ = problem_of(problems, pair[n])
+        sums[:] = 0
+        evaluate(term, sizes, fixed, words, x[n], 0, fixed.shape[1], work, sums)
+        contents[n] = sums[1, 0]

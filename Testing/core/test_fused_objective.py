@@ -1,0 +1,244 @@
+"""The compiled kernels give the numbers of the torch formulas, for every data term, freedom and number of threads."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from core.made_images import affine, distance, lattice, made
+from MetaAffineRegLib import backends
+from MetaAffineRegLib.affine import identity
+from MetaAffineRegLib.backends import choose_backend
+from MetaAffineRegLib.data_terms import mean_squares, overlap_mean_squares, unexplained_content, unexplained_detail
+from MetaAffineRegLib.errors import Cancelled, InputError
+from MetaAffineRegLib.freedom import FREEDOMS, freedom
+from MetaAffineRegLib.fused_objective import FusedImages, FusedObjective
+from MetaAffineRegLib.geometry import pair_frame
+from MetaAffineRegLib.objective import Objective
+from MetaAffineRegLib.pyramid import resample
+from MetaAffineRegLib.registration import Settings, register
+from MetaAffineRegLib.regularizer import Distortion
+
+DIMENSIONS = pytest.mark.parametrize("d", [2, 3])
+TERMS = pytest.mark.parametrize("term", [mean_squares, overlap_mean_squares, unexplained_content, unexplained_detail])
+SIZE = {2: 40, 3: 20}
+SHIFTS = {"inside": 0.05, "border": 0.9, "below the floor": 1.7, "outside": 2.5}
+
+
+def images(d, count=4):
+    """Different pairs ``(B, 2, *S)``, the moving image half as long as the fixed, so that it covers only a part."""
+    n = SIZE[d]
+    geometry = lattice((n, n, n if d == 3 else 1), (70 / n,) * 3)
+    short = lattice((n // 2, n, n if d == 3 else 1), (70 / n,) * 3, center=(8, 0, 0))
+    frame = pair_frame(geometry, geometry).fixed_to_lps
+    truth = affine(8, (3, -2, 0))
+    stacks = [
+        torch.stack([resample(made(shape, moved, seed), frame, n, (0.0, 60.0)) for seed in range(count)])
+        for shape, moved in ((geometry, None), (short, truth))
+    ]
+    return stacks[0], stacks[1]
+
+
+def both(d, term, regularizer=None, count=4):
+    fixed, moving = images(d, count)
+    channels = 1 if term is mean_squares else 2
+    torch_formula = Objective(fixed[:, :channels], moving[:, :channels], term, regularizer)
+    return torch_formula, FusedObjective(FusedImages(fixed, moving), term, regularizer)
+
+
+def at(d, shift, count=4, seed=3):
+    x = identity(count, d) + 0.1 * torch.randn(count, d, d + 1, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    x[:, 0, d] += shift
+    return x
+
+
+def distortion(d, count=4):
+    reference = identity(count, d)[..., :-1] + 0.2 * torch.randn(count, d, d, generator=torch.Generator().manual_seed(5)).double()
+    return Distortion(reference, torch.linspace(0.0, 1.0, count))
+
+
+def near(found, expected, share):
+    scale = expected.abs().amax() if expected.ndim else expected.abs()
+    assert float((found - expected).abs().max()) <= share * float(scale) + 1e-9
+
+
+@DIMENSIONS
+@TERMS
+@pytest.mark.parametrize("place", SHIFTS)
+@pytest.mark.parametrize("regularized", [False, True])
+def test_numbers_are_those_of_the_formula(d, term, place, regularized):
+    """The moving coordinates are rounded otherwise, so a sample on a grid line may get the other cell's slope: a few thousandths."""
+    formula, fused = both(d, term, distortion(d) if regularized else None)
+    x = at(d, SHIFTS[place])
+    value, gradient, matrix = fused.value_gradient_curvature(x)
+    near(value, formula.value(x), 2e-6)
+    near(gradient, formula.value_and_gradient(x)[1], 5e-3)
+    near(matrix, formula.curvature(x), 5e-3)
+    torch.testing.assert_close(matrix, matrix.mT)
+    again, same = fused.value_and_gradient(x)
+    assert torch.equal(again, value) and torch.equal(same, gradient) and torch.equal(fused.value(x), value)
+    if place != "outside":
+        assert float(gradient.abs().max()) > 1e-4
+
+
+@DIMENSIONS
+@TERMS
+def test_gradient_against_central_differences(d, term):
+    """Of its own value; float32 images leave a difference of a step of 1e-3 some noise, and kinks of the interpolant."""
+    _, fused = both(d, term, distortion(d))
+    x, h = at(d, 0.1), 1e-3
+    gradient = fused.value_and_gradient(x)[1]
+    found = torch.empty_like(x)
+    for row in range(d):
+        for column in range(d + 1):
+            step = torch.zeros_like(x)
+            step[:, row, column] = h
+            found[:, row, column] = (fused.value(x + step) - fused.value(x - step)) / (2 * h)
+    near(gradient, found, 0.02)
+
+
+@DIMENSIONS
+@pytest.mark.parametrize("shift", [0.0, 0.4, 3.0])
+def test_overlap(d, shift):
+    formula, fused = both(d, unexplained_content)
+    torch.testing.assert_close(fused.overlap(at(d, shift)), formula.overlap(at(d, shift)), atol=1e-6, rtol=1e-5)
+
+
+@DIMENSIONS
+@pytest.mark.parametrize("name", FREEDOMS)
+@pytest.mark.parametrize("curved", [True, False])
+def test_minimum_is_that_of_the_torch_code(d, name, curved):
+    formula, fused = both(d, overlap_mean_squares, distortion(d))
+    start = freedom(name, at(d, 0.0) * 0.3 + 0.7 * identity(4, d))
+    options = {"iterations": 60, "unit": 2 / SIZE[d], "curved": curved, "tolerance": 1e-6, "check": lambda: None}
+    expected, found = formula.minimize(start, **options), fused.minimize(start, **options)
+    first = formula.value(start.maps(start.origin))
+    assert bool((found.value < 0.9 * first).all())
+    assert float((found.value - expected.value).abs().max()) < 0.02 * float(first.max())
+    torch.testing.assert_close(found.value, fused.value(start.maps(found.p)))
+    assert bool((found.evaluations > 3).all()) and bool((found.evaluations < 150).all())
+
+
+@DIMENSIONS
+@pytest.mark.parametrize("name", FREEDOMS)
+def test_first_steps_are_those_of_the_torch_code(d, name):
+    """Before rounding has led them apart: the maps of the free parameters, their derivatives and the first step."""
+    formula, fused = both(d, unexplained_content, distortion(d))
+    start = freedom(name, at(d, 0.02) * 0.3 + 0.7 * identity(4, d))
+    for curved in (True, False):
+        options = {"iterations": 2, "unit": 2 / SIZE[d], "curved": curved, "tolerance": 0.0, "check": lambda: None}
+        expected, found = formula.minimize(start, **options), fused.minimize(start, **options)
+        assert float((expected.p - start.origin).abs().max()) > 1e-2
+        near(found.p - start.origin, expected.p - start.origin, 2e-2)
+        assert torch.equal(found.evaluations, expected.evaluations)
+
+
+@DIMENSIONS
+def test_nothing_depends_on_the_batch_or_on_the_threads(d):
+    _, fused = both(d, unexplained_content, distortion(d))
+    x = torch.cat([at(d, 0.1, seed=seed) for seed in range(12)])
+    many = fused.select(torch.arange(4).repeat(12))
+    options = {"iterations": 8, "unit": 2 / SIZE[d], "curved": True, "tolerance": 1e-4, "check": lambda: None}
+    threads = torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            results.append((*many.value_and_gradient(x), many.minimize(freedom("rigid", x), **options).p))
+    finally:
+        torch.set_num_threads(threads)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+    row = torch.tensor([7])
+    alone = many.select(row)
+    assert torch.equal(alone.value_and_gradient(x[row])[1], results[0][1][row])
+    assert torch.equal(alone.minimize(freedom("rigid", x[row]), **options).p, results[0][2][row])
+
+
+@DIMENSIONS
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e200, 1e9, -1e5])
+def test_absurd_maps_read_nothing_beyond_the_image(d, number):
+    _, fused = both(d, unexplained_content)
+    for entry in range(d * (d + 1)):
+        x = identity(4, d)
+        x.view(4, -1)[:, entry] = number
+        value = fused.value(x)
+        assert bool(torch.isnan(value).all() if not np.isfinite(number) else (value >= 0).all())
+
+
+def test_work_ends_where_check_raises():
+    threads = torch.get_num_threads()
+    _, fused = both(3, unexplained_content)
+    x = torch.cat([at(3, 0.1, seed=seed) for seed in range(40)])
+    many = fused.select(torch.arange(4).repeat(40))
+    calls = []
+
+    def check():
+        calls.append(1)
+        if len(calls) > 1:
+            raise Cancelled
+
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(Cancelled):
+            many.minimize(freedom("affine", x), iterations=10**6, unit=0.1, curved=False, tolerance=0.0, check=check)
+    finally:
+        torch.set_num_threads(threads)
+    assert len(calls) == 2
+
+
+def test_registration_is_the_same_by_either_backend():
+    geometry = lattice((60, 60, 1), (1, 1, 1))
+    truth = affine(70, (8, -5, 0))
+    pair = (made(geometry, noise=1.0), made(geometry, truth, noise=1.0))
+    maps = [register([pair], Settings(backend=backend))[0].fixed_to_moving_lps for backend in ("torch", "numba")]
+    assert distance(maps[0], maps[1], geometry) < 0.02
+    assert distance(maps[1], truth, geometry) < 0.3
+
+
+class TestChoice:
+    def test_kernels_where_they_can_be_had(self, monkeypatch):
+        cpu = torch.device("cpu")
+        assert choose_backend("auto", cpu, "float32") == choose_backend("numba", cpu, "float32") == "numba"
+        assert choose_backend("torch", cpu, "float32") == choose_backend("auto", cpu, "float64") == "torch"
+        assert choose_backend("auto", torch.device("cuda"), "float32") == "torch"
+        monkeypatch.setattr(backends, "find_spec", lambda name: None)
+        assert choose_backend("auto", cpu, "float32") == "torch"
+        with pytest.raises(InputError, match="numba is not installed. Choose auto or torch"):
+            choose_backend("numba", cpu, "float32")
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"backend": "numba", "precision": "float64"}, "it computes in float32 and the precision is float64"),
+            ({"backend": "fortran"}, "There is no backend 'fortran'; choose auto, torch, numba."),
+        ],
+    )
+    def test_what_cannot_be_had_is_told_before_anything_is_computed(self, changes, words):
+        image = made(lattice((20, 20, 1), (1, 1, 1)))
+        with pytest.raises(InputError, match=words):
+            register([(image, image)], replace(Settings(), **changes))
+
+    def test_library_does_without_numba(self):
+        """In a Python where it can't be imported, as in Slicer before someone installs it."""
+        program = """
+import sys
+sys.modules["numba"] = None
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == "numba" else find(name, *rest)
+import numpy as np
+from MetaAffineRegLib.geometry import ImageGeometry
+from MetaAffineRegLib.image import Image
+from MetaAffineRegLib.registration import register
+array = np.zeros((1, 32, 32)); array[0, 8:20, 10:26] = 1
+image = Image.checked(array, ImageGeometry((32, 32, 1), np.eye(4)), "a")
+print(register([(image, image)])[0].status, "numba" in [name for name, module in sys.modules.items() if module])
+"""
+        paths = {"PYTHONPATH": str(backends.__file__.rsplit("MetaAffineRegLib", 1)[0])}
+        done = subprocess.run([sys.executable, "-c", program], env=paths, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split()[-1] == "False"
