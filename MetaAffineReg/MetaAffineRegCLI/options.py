@@ -44,7 +44,7 @@ def add_registration_options(parser: argparse.ArgumentParser) -> None:
         "--backend",
         choices=["auto", "torch", "numba"],
         default="auto",
-        help="what computes the criterion: torch, or kernels compiled for the CPU where numba is installed (default: the latter if it can be)",
+        help="what computes the criterion: torch, or kernels compiled for the CPU where numba is installed (default: these)",
     )
     parser.add_argument(
         "--outside",

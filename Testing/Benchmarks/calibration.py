@@ -53,7 +53,8 @@ def run(arguments: argparse.Namespace) -> list[str]:
     for task in arguments.tasks:
         pairs = read_pairs(arguments.data / task, arguments.first)
         for change in ({}, *WEAKENED):
-            done = run_plan(pairs, dataclasses.replace(PLANS[2], **change), arguments.device)
+            plan = dataclasses.replace(PLANS[2], **change) if change else None
+            done = run_plan(pairs, plan, arguments.device)
             learn(done.evidence, list(done.errors.right), not change)
             found = share(int(done.errors.right.sum()), len(pairs))
             print(f"{task}, {'the method' if not change else 'weakened'}: {found}", file=sys.stderr, flush=True)
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> list[str]:
                 dataclasses.replace(pair, moving=other.moving)
                 for pair, other in zip(pairs[:-1:STRANGERS], pairs[1::STRANGERS], strict=False)
             ]
-            learn(run_plan(others, PLANS[2], arguments.device).evidence, [False] * len(others), False)
+            learn(run_plan(others, None, arguments.device).evidence, [False] * len(others), False)
     x, y, whole = np.array(terms), np.array(right), np.array(full)
     if y.all() or not y.any():
         raise InputError("These pairs were all registered rightly, or all wrongly, which teaches nothing; give more pairs.")
