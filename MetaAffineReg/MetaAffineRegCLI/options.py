@@ -32,6 +32,13 @@ def add_registration_options(parser: argparse.ArgumentParser) -> None:
         help="how far from the start robust searches, 0 to 180 (default: 180, all rotations)",
     )
     parser.add_argument(
+        "--compare",
+        choices=["auto", "intensities", "edges"],
+        default="auto",
+        help="what robust compares: intensities, edges (for images of different contrast), or first the one and, "
+        "where this leaves doubt, the other (default: auto)",
+    )
+    parser.add_argument(
         "--freedom", choices=["affine", "similarity", "rigid"], default="affine", help="what the transform may do (default: affine)"
     )
     parser.add_argument(
@@ -64,6 +71,7 @@ def settings_of(arguments: argparse.Namespace) -> "Settings":
         freedom=arguments.freedom,
         model=arguments.model,
         rotation_range=arguments.rotation_range,
+        compare=arguments.compare,
         device=arguments.device,
         outside=arguments.outside,
         backend=arguments.backend,

@@ -8,8 +8,9 @@ import math
 
 import numpy as np
 
+from .compiling import compiled
 from .data_terms import EMPTY
-from .kernels import compiled, curvature, evaluate, fill_lower, work_space
+from .kernels import curvature, evaluate, fill_lower, work_space
 from .lbfgs import ARMIJO, CURVATURE, DAMPING, LONGEST_STEP, MAX_HALVINGS
 from .regularizer import SMALLEST
 
@@ -372,7 +373,7 @@ def minimize_many(
     freedom, term, sizes, problems, pair, base, p, first, last, iterations, unit, curved, tolerance, stop, values, evaluations
 ):
     """``minimize_one`` of the candidates first .. last - 1, which belong to ``pair`` ``(N,)``."""
-    work = work_space(sizes[len(sizes) - 1])
+    work = work_space(sizes[len(sizes) - 1], problems[1].shape[2])
     for n in range(first, last):
         values[n], evaluations[n] = minimize_one(
             freedom, term, sizes, problem_of(problems, pair[n]), base[n], p[n], iterations, unit, curved, tolerance, stop, work
@@ -382,7 +383,7 @@ def minimize_many(
 @compiled
 def evaluate_many(term, sizes, problems, pair, x, first, last, values, gradients):
     """``criterion`` at the maps x ``(N, d, d + 1)`` of the candidates first .. last - 1."""
-    work = work_space(sizes[len(sizes) - 1])
+    work = work_space(sizes[len(sizes) - 1], problems[1].shape[2])
     for n in range(first, last):
         values[n], _ = criterion(term, sizes, problem_of(problems, pair[n]), x[n], work, gradients[n])
 
@@ -390,7 +391,7 @@ def evaluate_many(term, sizes, problems, pair, x, first, last, values, gradients
 @compiled
 def curve_many(term, sizes, problems, pair, x, first, last, values, gradients, matrices):
     """``criterion`` and ``gauss_newton`` at the maps of the candidates first .. last - 1."""
-    work = work_space(sizes[len(sizes) - 1])
+    work = work_space(sizes[len(sizes) - 1], problems[1].shape[2])
     for n in range(first, last):
         problem = problem_of(problems, pair[n])
         values[n], divisor = criterion(term, sizes, problem, x[n], work, gradients[n])
@@ -400,7 +401,7 @@ def curve_many(term, sizes, problems, pair, x, first, last, values, gradients, m
 @compiled
 def content_many(term, sizes, problems, pair, x, first, last, contents):
     """The content of the data term at the maps of the candidates first .. last - 1."""
-    work = work_space(sizes[len(sizes) - 1])
+    work = work_space(sizes[len(sizes) - 1], problems[1].shape[2])
     sums = np.empty((2, 1 + len(sizes) * (len(sizes) + 1)))
     for n in range(first, last):
         fixed, words, _, _, _, _ = problem_of(problems, pair[n])

@@ -2,41 +2,46 @@
 
 The probability that a result is good is a logistic function of the share of the content left unexplained, of the margin of the
 runner-up and of the distance between the way there and the way back; that it is not the runner-up that is right, one of the margin: one
-half where both fit alike, as on a symmetric object.  Their product is the probability of success.  The weights are fitted to pairs with
-a known truth, among them many that a weakened search gets wrong and strangers that have none; they lie in
-``Resources/confidence.json``, which ``run.py benchmark calibrate`` writes.
+half where both fit alike, as on a symmetric object.  Their product is the probability of success.  The weights, those of intensities
+and of edges, of planes and of volumes apart, are fitted to pairs with a known truth, among them many that a weakened search gets wrong
+and strangers that have none; they lie in ``Resources/confidence.json``, which ``run.py benchmark calibrate`` writes.
 """
 
 import json
 import math
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from .outcome import Evidence
 
 Status = Literal["ok", "ambiguous", "failed"]
 CALIBRATION = Path(__file__).resolve().parent.parent / "Resources" / "confidence.json"
+OK, AMBIGUOUS = 0.7, 0.175  # least probabilities
 _CLEAR_LEAD = 0.1  # margins beyond it say no more
 MARGIN_NOISE = 0.004  # margins of two basins that are equally right scatter by about this
 
 
 def status_of(probability: float) -> Status:
     """ "ok" where a result is likely right, "failed" where it is likely wrong, "ambiguous" between."""
-    thresholds = _calibration()["thresholds"]
-    if probability >= thresholds["ok"]:
+    if probability >= OK:
         return "ok"
-    return "ambiguous" if probability >= thresholds["ambiguous"] else "failed"
+    return "ambiguous" if probability >= AMBIGUOUS else "failed"
 
 
 def probability_of_success(evidence: Evidence, row: int) -> float:
     """The probability that result ``row`` is less than one sample of the finest grid away from the truth."""
     if not math.isfinite(float(evidence.unexplained[row])):
         return 0.0
-    weights = _calibration()["weights"]
+    weights = _calibration()[kind_of(evidence, row)]
     terms = features(float(evidence.unexplained[row]), float(evidence.margin[row]), float(evidence.consistency[row]))
     score = sum(weight * term for weight, term in zip(weights, terms, strict=True))
     return _logistic(score) * not_the_runner_up(float(evidence.margin[row]))
+
+
+def kind_of(evidence: Evidence, row: int) -> str:
+    """Which weights count: they differ with what was compared, and in how many dimensions."""
+    return f"{'edges' if evidence.edges[row] else 'intensities'}-{evidence.runner_up.shape[1]}d"
 
 
 def features(unexplained: float, margin: float, consistency: float) -> tuple[float, float, float, float]:
@@ -55,6 +60,6 @@ def _logistic(score: float) -> float:
 
 
 @lru_cache(maxsize=1)
-def _calibration() -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(CALIBRATION.read_text())
+def _calibration() -> dict[str, list[float]]:
+    content: dict[str, list[float]] = json.loads(CALIBRATION.read_text())
     return content

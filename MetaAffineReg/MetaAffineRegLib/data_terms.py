@@ -5,6 +5,7 @@ coverage, one inside and zero outside, as channel 1.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -21,36 +22,76 @@ class DataTerm(ABC):
     sets, each missing part of the content has its price, so that leaving the image is never rewarded.
     """
 
-    def __call__(self, fixed: Tensor, warped: Tensor) -> tuple[Tensor, Tensor]:
-        """D ``(B,)`` in float64 and dD/dwarped ``(B, C, *S)``, both images ``(B, C, *S)``."""
-        cost, content, by_cost, by_content = self.compare(fixed, warped)
-        floor, price = self.floor_and_price(fixed)
-        divisor = torch.maximum(content, floor).clamp_min(EMPTY)
-        missing = (floor - content).clamp_min(0)
-        value = (cost + price * missing) / divisor
-        # d value / d content: through the divisor above the floor, through the price below
-        slope = torch.where(missing > 0, -price, -value) / divisor
-        return value, by_cost * _spread(1 / divisor, fixed) + by_content * _spread(slope, fixed)
+    def fixed_channels(self, images: Tensor) -> Tensor:
+        """What the term looks at in fixed images ``(B, 2, *S)``, values and coverage."""
+        return images
+
+    def moving_channels(self, images: Tensor) -> Tensor:
+        """What it looks at in moving images."""
+        return self.fixed_channels(images)
 
     @abstractmethod
-    def compare(self, fixed: Tensor, warped: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Cost and content ``(B,)`` in float64, and their derivatives by warped ``(B, C, *S)``."""
+    def at(self, fixed: Tensor, warped: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """D ``(B,)`` in float64, dD/dwarped ``(B, C, *S)`` and, where D depends on it besides, dD/dA ``(B, d, d)``.
+
+        fixed, warped: channels of both images, the moving ones under maps of the matrices A ``(B, d, d)``.
+        """
 
     @abstractmethod
     def floor_and_price(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
         """Both ``(B,)`` in float64."""
 
     @abstractmethod
+    def curvature_roots(self, fixed: Tensor, warped: Tensor, matrix: Tensor) -> Iterator[Tensor]:
+        """r_1 .. ``(B, C, *S)``: D is, to first order of its residuals, a sum of squares of the r_k * warped (Gauss-Newton)."""
+
+    def ratio(self, cost: Tensor, content: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """D and its derivatives by cost and content, all ``(B,)``."""
+        floor, price = self.floor_and_price(fixed)
+        divisor = self.divisor(content, fixed)
+        missing = (floor - content).clamp_min(0)
+        value = (cost + price * missing) / divisor
+        # d value / d content: through the divisor above the floor, through the price below
+        return value, 1 / divisor, torch.where(missing > 0, -price, -value) / divisor
+
+    def divisor(self, content: Tensor, fixed: Tensor) -> Tensor:
+        """max(content, floor)."""
+        return torch.maximum(content, self.floor_and_price(fixed)[0]).clamp_min(EMPTY)
+
+
+class IntensityTerm(DataTerm):
+    """A data term that compares the images themselves."""
+
+    def __call__(self, fixed: Tensor, warped: Tensor) -> tuple[Tensor, Tensor]:
+        """D ``(B,)`` in float64 and dD/dwarped ``(B, C, *S)``, both images ``(B, C, *S)``."""
+        cost, content, slope_of_cost, slope_of_content = self.compare(fixed, warped)
+        value, by_cost, by_content = self.ratio(cost, content, fixed)
+        return value, slope_of_cost * _spread(by_cost, fixed) + slope_of_content * _spread(by_content, fixed)
+
+    def at(self, fixed: Tensor, warped: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor, None]:
+        return *self(fixed, warped), None
+
+    def curvature_roots(self, fixed: Tensor, warped: Tensor, matrix: Tensor) -> Iterator[Tensor]:
+        yield self.curvature_root(fixed, warped)
+
+    @abstractmethod
+    def compare(self, fixed: Tensor, warped: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Cost and content ``(B,)`` in float64, and their derivatives by warped ``(B, C, *S)``."""
+
+    @abstractmethod
     def curvature_root(self, fixed: Tensor, warped: Tensor) -> Tensor:
-        """r ``(B, C, *S)``: D is, to first order of its residuals, a sum of squares of r * warped (Gauss-Newton)."""
+        """The one r ``(B, C, *S)`` of ``curvature_roots``."""
 
 
-class MeanSquares(DataTerm):
+class MeanSquares(IntensityTerm):
     """The paper's sum of squared differences, divided by the number of samples so that levels compare; zero outside."""
+
+    def fixed_channels(self, images: Tensor) -> Tensor:
+        return images[:, :1]
 
     def compare(self, fixed: Tensor, warped: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         residual = warped - fixed
-        cost = _sum(residual.square())
+        cost = total(residual.square())
         return cost, torch.zeros_like(cost), 2 * residual, torch.zeros_like(residual)
 
     def floor_and_price(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,7 +102,7 @@ class MeanSquares(DataTerm):
         return torch.full_like(fixed, (2 / fixed[0, 0].numel()) ** 0.5)
 
 
-class OverlapMeanSquares(DataTerm):
+class OverlapMeanSquares(IntensityTerm):
     """Mean squares where both images are: what one of them does not show speaks neither for nor against a map.
 
     Values and coverage are interpolated alike, so the residual m_fixed moving - m_moving fixed is smooth at the border.
@@ -74,19 +115,19 @@ class OverlapMeanSquares(DataTerm):
         residual = coverage * warped[:, :1] - warped[:, 1:] * values
         weight = coverage * warped[:, 1:]
         by_cost = torch.cat((2 * residual * coverage, -2 * residual * values), 1)
-        return _sum(residual.square()), _sum(weight.square()), by_cost, torch.cat((torch.zeros_like(values), 2 * weight * coverage), 1)
+        return total(residual.square()), total(weight.square()), by_cost, torch.cat((torch.zeros_like(values), 2 * weight * coverage), 1)
 
     def floor_and_price(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
-        area = _sum(fixed[:, 1:].square())
-        return OVERLAP_FLOOR * area, _sum(fixed[:, :1].square()) / area
+        area = total(fixed[:, 1:].square())
+        return OVERLAP_FLOOR * area, total(fixed[:, :1].square()) / area
 
     def curvature_root(self, fixed: Tensor, warped: Tensor) -> Tensor:
         values, coverage = fixed[:, :1], fixed[:, 1:]
-        divisor = torch.maximum(_sum((coverage * warped[:, 1:]).square()), self.floor_and_price(fixed)[0])
+        divisor = self.divisor(total((coverage * warped[:, 1:]).square()), fixed)
         return torch.cat((coverage, -values), 1) * _spread((2 / divisor).sqrt(), fixed)
 
 
-class UnexplainedContent(DataTerm):
+class UnexplainedContent(IntensityTerm):
     """Which share of what the two images show on their overlap the map leaves unexplained: 0 for a match, 1 where nothing agrees.
 
     The sum of rho(fixed - moving) over that of rho(fixed) + rho(moving), with rho(r) = r^2 / (1 + r^2 / scale^2) (Geman and
@@ -107,18 +148,18 @@ class UnexplainedContent(DataTerm):
         cost_moving, weight_moving = self._rho(shown_moving)
         slope = 2 * weight * residual
         by_content = torch.cat((2 * weight_moving * shown_moving * coverage, 2 * weight_fixed * shown_fixed * values), 1)
-        return _sum(cost), _sum(cost_fixed) + _sum(cost_moving), torch.cat((slope * coverage, -slope * values), 1), by_content
+        return total(cost), total(cost_fixed) + total(cost_moving), torch.cat((slope * coverage, -slope * values), 1), by_content
 
     def floor_and_price(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
-        floor = 2 * CONTENT_FLOOR * _sum(self._rho(fixed[:, 1:] * fixed[:, :1])[0])
+        floor = 2 * CONTENT_FLOOR * total(self._rho(fixed[:, 1:] * fixed[:, :1])[0])
         return floor, torch.ones_like(floor)
 
     def curvature_root(self, fixed: Tensor, warped: Tensor) -> Tensor:
         values, coverage = fixed[:, :1], fixed[:, 1:]
         shown_fixed, shown_moving = warped[:, 1:] * values, coverage * warped[:, :1]
-        content = _sum(self._rho(shown_fixed)[0]) + _sum(self._rho(shown_moving)[0])
+        content = total(self._rho(shown_fixed)[0]) + total(self._rho(shown_moving)[0])
         weight = self._rho(shown_moving - shown_fixed)[1]
-        root = (2 * weight).sqrt() * _spread(torch.maximum(content, self.floor_and_price(fixed)[0]).clamp_min(EMPTY).rsqrt(), fixed)
+        root = (2 * weight).sqrt() * _spread(self.divisor(content, fixed).rsqrt(), fixed)
         return torch.cat((coverage * root, -values * root), 1)
 
     def _rho(self, residual: Tensor) -> tuple[Tensor, Tensor]:
@@ -139,7 +180,7 @@ DATA_TERMS: dict[str, DataTerm] = {"mean_squares": mean_squares, "unexplained_co
 
 def overlap(fixed: Tensor, warped: Tensor) -> Tensor:
     """Share of the fixed image's coverage on which the warped image lies too, ``(B,)``; images as in the module's head."""
-    return _sum((fixed[:, 1:] * warped[:, 1:]).square()) / _sum(fixed[:, 1:].square())
+    return total((fixed[:, 1:] * warped[:, 1:]).square()) / total(fixed[:, 1:].square())
 
 
 def _spread(numbers: Tensor, like: Tensor) -> Tensor:
@@ -147,6 +188,6 @@ def _spread(numbers: Tensor, like: Tensor) -> Tensor:
     return numbers.to(like).view(-1, *(1,) * (like.ndim - 1))
 
 
-def _sum(tensor: Tensor) -> Tensor:
+def total(tensor: Tensor) -> Tensor:
     """Sum over all but the batch, ``(B,)``: rows first, then float64, the same for a pair in any batch."""
     return tensor.sum(-1).double().flatten(1).sum(1)

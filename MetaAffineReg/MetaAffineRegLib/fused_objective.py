@@ -15,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import compiled_lbfgs, data_terms, kernels
+from . import compiled_lbfgs, data_terms, kernel_edges, kernel_intensities, kernels
 from .data_terms import DataTerm
 from .freedom import Freedom, GroupFreedom
 from .lbfgs import Minimum
+from .normalized_gradients import NormalizedGradients
 from .regularizer import Distortion
 
 _AT_ONCE = 100_000  # samples; work below this takes less than a millisecond, not worth a thread
@@ -27,15 +28,22 @@ _POLL = 0.02  # seconds between two looks at whether the work is to end
 
 
 class FusedImages:
-    """The images of a batch of pairs on one grid, ``(B, 2, *S)`` with values and coverage, as the kernels read them."""
+    """The channels that a data term looks at in a batch of images ``(B, C, *S)`` on one grid, as the kernels read them."""
 
     def __init__(self, fixed: Tensor, moving: Tensor):
         self.sizes = tuple(fixed.shape[2:])
         d = len(self.sizes)
         self.fixed_tensor = fixed
         self.fixed = fixed.reshape(*fixed.shape[:2], -1, self.sizes[-1]).contiguous().numpy()
-        bordered = F.pad(moving, (kernels.BORDER,) * (2 * d)).movedim(1, -1).contiguous()
-        self.words = bordered.flatten(1).numpy().view(np.int64)
+        bordered = F.pad(moving, ((kernels.BORDER,) * (2 * d)) + (0, moving.shape[1] % 2)).movedim(1, -1).contiguous()
+        self.words = bordered.flatten(1, -2).numpy().view(np.int64)
+
+    @classmethod
+    def of(cls, fixed: Tensor, moving: Tensor, data_term: DataTerm) -> "FusedImages":
+        """Those of images ``(B, 2, *S)``, values and coverage, for a data term; all intensity terms look at both."""
+        if isinstance(data_term, data_terms.IntensityTerm):
+            return cls(fixed, moving)
+        return cls(data_term.fixed_channels(fixed), data_term.moving_channels(moving))
 
 
 class FusedObjective:
@@ -139,9 +147,10 @@ class FusedObjective:
 
 
 _KERNEL_TERMS: dict[type, Callable[[Any], Any]] = {
-    data_terms.MeanSquares: lambda term: kernels.MeanSquares(),
-    data_terms.OverlapMeanSquares: lambda term: kernels.OverlapMeanSquares(),
-    data_terms.UnexplainedContent: lambda term: kernels.UnexplainedContent(False, np.float32(term.scale**-2)),
+    data_terms.MeanSquares: lambda term: kernel_intensities.MeanSquares(),
+    data_terms.OverlapMeanSquares: lambda term: kernel_intensities.OverlapMeanSquares(),
+    data_terms.UnexplainedContent: lambda term: kernel_intensities.UnexplainedContent(False, np.float32(term.scale**-2)),
+    NormalizedGradients: lambda term: kernel_edges.NormalizedGradients(False, np.float32(term.edge**2)),
 }
 
 

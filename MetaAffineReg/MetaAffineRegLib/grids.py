@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .backends import Backend
-from .data_terms import DataTerm, mean_squares
+from .data_terms import DataTerm, IntensityTerm
 from .geometry import PairFrame
 from .image import Image
 from .intensity import intensity_windows
@@ -27,7 +27,7 @@ class PairGrids:
     def __init__(self, fixed: dict[int, Tensor], moving: dict[int, Tensor], backend: Backend = "torch"):
         self.fixed, self.moving, self.backend = fixed, moving, backend
         self.finest = max(fixed)
-        self._fused: dict[int, FusedImages] = {}
+        self._fused: dict[tuple[int, DataTerm | None], FusedImages] = {}
 
     @classmethod
     def of(
@@ -56,16 +56,16 @@ class PairGrids:
         return self.fixed[self.finest].ndim - 2
 
     def objective(self, size: int, data_term: DataTerm, regularizer: Distortion | None = None) -> Criterion:
-        """The criterion on the grid of ``size``; mean squares take zero where an image ends, the others see where that is."""
+        """The criterion on the grid of ``size``."""
         if self.backend == "numba":
             from .fused_objective import FusedImages, FusedObjective
 
             if FusedObjective.serves(data_term):
-                if size not in self._fused:
-                    self._fused[size] = FusedImages(self.fixed[size], self.moving[size])
-                return FusedObjective(self._fused[size], data_term, regularizer)
-        channels = 1 if data_term is mean_squares else 2
-        return Objective(self.fixed[size][:, :channels], self.moving[size][:, :channels], data_term, regularizer)
+                key = size, None if isinstance(data_term, IntensityTerm) else data_term
+                if key not in self._fused:
+                    self._fused[key] = FusedImages.of(self.fixed[size], self.moving[size], data_term)
+                return FusedObjective(self._fused[key], data_term, regularizer)
+        return Objective(data_term.fixed_channels(self.fixed[size]), data_term.moving_channels(self.moving[size]), data_term, regularizer)
 
     def select(self, rows: Tensor) -> PairGrids:
         """The pairs ``rows`` (indices) only."""

@@ -2,98 +2,28 @@
 
 One row of samples after the other is read, interpolated, compared and summed while it lies in the processor's cache, so that no
 image of intermediate results is ever written.  The formulas are those of ``data_terms`` and ``sampling``; sums run in an order
-of their own, the same for a pair in any batch and for any number of threads.
+of their own, the same for a pair in any batch and for any number of threads.  What is summed, the kernels of the data terms say
+(``kernel_intensities``, ``kernel_edges``).
 """
 
 import math
-from typing import NamedTuple
 
-import numba
 import numpy as np
-from numba.extending import overload
+
+from .compiling import compiled
 
 BORDER = 2  # zeros around the moving image: what lies just outside is read like the rest
 
-# Sums may be reordered and multiplications fused, or rows could not be summed by vector instructions; infinities and NaN stay.
-compiled = numba.njit(nogil=True, fastmath={"reassoc", "contract", "nsz", "arcp"}, error_model="numpy", cache=True)
+
+def sum_row(term, sizes, fixed, row, halves, shares, first, count, matrix, direct):
+    """Sums over ``count`` columns of a row from ``first`` on: cost, content, and for both their halved derivatives along x, y (and z),
+    each with its moment in the column; what they depend on the matrix besides is added to direct ``(2, 3, 3)``."""
+    raise NotImplementedError("each data term has a compiled one")
 
 
-class MeanSquares(NamedTuple):
-    """The data term of that name; each is a type, for which the kernels are compiled apart."""
-
-    outside: bool = True  # samples that the moving image does not meet have a cost too
-
-
-class OverlapMeanSquares(NamedTuple):
-    outside: bool = False
-
-
-class UnexplainedContent(NamedTuple):
-    outside: bool
-    inverse_square: np.float32  # of the scale
-
-
-def compare(term, f, c, v, m):
-    """Of one sample, fixed value and coverage f, c, moving v, m: cost, content, and half their derivatives by v and m (cost first)."""
-    raise NotImplementedError("only compiled code compares samples one by one")
-
-
-def curve(term, f, c, v, m):
-    """Weight w and directions p, q: the Gauss-Newton curvature of a sample's cost is 2 w (p v' + q m')^2."""
-    raise NotImplementedError("only compiled code compares samples one by one")
-
-
-@overload(compare)
-def _compare(term, f, c, v, m):
-    one, zero = np.float32(1), np.float32(0)
-
-    def mean_squares(term, f, c, v, m):
-        residual = v - f
-        return residual * residual, zero, residual, zero, zero, zero
-
-    def overlap_mean_squares(term, f, c, v, m):
-        residual, weight = c * v - m * f, c * m
-        return residual * residual, weight * weight, residual * c, -residual * f, zero, weight * c
-
-    def unexplained_content(term, f, c, v, m):
-        shown_moving, shown_fixed = c * v, m * f
-        residual = shown_moving - shown_fixed
-        square, square_moving, square_fixed = residual * residual, shown_moving * shown_moving, shown_fixed * shown_fixed
-        share = one / (one + square * term.inverse_square)
-        share_moving, share_fixed = one / (one + square_moving * term.inverse_square), one / (one + square_fixed * term.inverse_square)
-        weight = share * share
-        return (
-            square * share,
-            square_moving * share_moving + square_fixed * share_fixed,
-            weight * residual * c,
-            -weight * residual * f,
-            share_moving * share_moving * shown_moving * c,
-            share_fixed * share_fixed * shown_fixed * f,
-        )
-
-    return {MeanSquares: mean_squares, OverlapMeanSquares: overlap_mean_squares, UnexplainedContent: unexplained_content}[
-        term.instance_class
-    ]
-
-
-@overload(curve)
-def _curve(term, f, c, v, m):
-    one, zero = np.float32(1), np.float32(0)
-
-    def mean_squares(term, f, c, v, m):
-        return one, one, zero
-
-    def overlap_mean_squares(term, f, c, v, m):
-        return one, c, -f
-
-    def unexplained_content(term, f, c, v, m):
-        residual = c * v - m * f
-        share = one / (one + residual * residual * term.inverse_square)
-        return share * share, c, -f
-
-    return {MeanSquares: mean_squares, OverlapMeanSquares: overlap_mean_squares, UnexplainedContent: unexplained_content}[
-        term.instance_class
-    ]
+def curve_row(term, sizes, fixed, row, halves, shares, first, count, matrix):
+    """Sums of the products xx, xy, (xz,) yy (..) of the halved curvature's vectors, and their first and second moments in the column."""
+    raise NotImplementedError("each data term has a compiled one")
 
 
 @compiled
@@ -133,7 +63,7 @@ def _place_row(sizes, x, row, place, step):
 
 @compiled
 def _read_row(sizes, words, place, step, count, shares, offsets, corners):
-    """The pixels around each sample of a row, and where between them it lies; a word holds value and coverage of a pixel."""
+    """The pixels around each sample of a row, and where between them it lies; words ``(padded samples, W)`` hold two channels each."""
     d = len(sizes)
     across = np.int32(sizes[d - 1] + 2 * BORDER)
     x, y, dx, dy = np.float32(place[0]), np.float32(place[1]), np.float32(step[0]), np.float32(step[1])
@@ -150,24 +80,25 @@ def _read_row(sizes, words, place, step, count, shares, offsets, corners):
             iz = np.int32(pz)
             shares[2, i] = pz - np.float32(iz)
             offsets[i] += iz * area
-    down = np.uint64(across)
-    for i in range(count):
-        at = np.uint64(offsets[i])
-        corners[0, i] = words[at]
-        corners[1, i] = words[at + np.uint64(1)]
-        corners[2, i] = words[at + down]
-        corners[3, i] = words[at + down + np.uint64(1)]
-    if d == 3:
-        for i in range(count):
-            at = np.uint64(offsets[i]) + np.uint64(area)
-            corners[4, i] = words[at]
-            corners[5, i] = words[at + np.uint64(1)]
-            corners[6, i] = words[at + down]
-            corners[7, i] = words[at + down + np.uint64(1)]
+    for w in range(words.shape[1]):
+        _read_four(words, w, np.uint64(0), np.uint64(across), offsets, corners[w], 0, count)
+        if d == 3:
+            _read_four(words, w, np.uint64(area), np.uint64(across), offsets, corners[w], 4, count)
 
 
 @compiled
-def _bilinear(a, b, c, d, wx, wy):
+def _read_four(words, w, away, down, offsets, corners, corner, count):
+    one = np.uint64(1)
+    for i in range(count):
+        at = np.uint64(offsets[i]) + away
+        corners[corner, i] = words[at, w]
+        corners[corner + 1, i] = words[at + one, w]
+        corners[corner + 2, i] = words[at + down, w]
+        corners[corner + 3, i] = words[at + down + one, w]
+
+
+@compiled
+def bilinear(a, b, c, d, wx, wy):
     """Value between four pixels and its derivatives along x and y."""
     upper, lower = b - a, d - c
     top, bottom = a + wx * upper, c + wx * lower
@@ -175,96 +106,38 @@ def _bilinear(a, b, c, d, wx, wy):
 
 
 @compiled
-def _trilinear(near, far, wz):
+def trilinear(near, far, wz):
     """Value between two planes and its derivatives along x, y and z."""
     along_z = far[0] - near[0]
     return near[0] + wz * along_z, near[1] + wz * (far[1] - near[1]), near[2] + wz * (far[2] - near[2]), along_z
 
 
 @compiled
-def _sum_row_2d(term, f, c, corners, share_x, share_y, first, count):
-    """Sums over a row of a plane: cost, content, and the derivatives of both along x and y with their moments in the column."""
-    zero = np.float32(0)
-    cost, content, ax, ay, axc, ayc, bx, by, bxc, byc = zero, zero, zero, zero, zero, zero, zero, zero, zero, zero
-    c0, c1, c2, c3 = corners[0], corners[1], corners[2], corners[3]
-    for i in range(count):
-        j, column = 2 * i, np.float32(first + i)
-        v, vx, vy = _bilinear(c0[j], c1[j], c2[j], c3[j], share_x[i], share_y[i])
-        m, mx, my = _bilinear(c0[j + 1], c1[j + 1], c2[j + 1], c3[j + 1], share_x[i], share_y[i])
-        a, b, av, am, bv, bm = compare(term, f[first + i], c[first + i], v, m)
-        cost += a
-        content += b
-        gx, gy, hx, hy = av * vx + am * mx, av * vy + am * my, bv * vx + bm * mx, bv * vy + bm * my
-        ax += gx
-        ay += gy
-        bx += hx
-        by += hy
-        axc += gx * column
-        ayc += gy * column
-        bxc += hx * column
-        byc += hy * column
-    return cost, content, ((ax, axc), (ay, ayc)), ((bx, bxc), (by, byc))
-
-
-@compiled
-def _sum_row_3d(term, f, c, corners, share_x, share_y, share_z, first, count):
-    """The same for a row of a volume, along x, y and z."""
-    zero = np.float32(0)
-    cost, content, ax, ay, az, axc, ayc, azc = zero, zero, zero, zero, zero, zero, zero, zero
-    bx, by, bz, bxc, byc, bzc = zero, zero, zero, zero, zero, zero
-    c0, c1, c2, c3, c4, c5, c6, c7 = corners[0], corners[1], corners[2], corners[3], corners[4], corners[5], corners[6], corners[7]
-    for i in range(count):
-        j, k, column, wx, wy = 2 * i, 2 * i + 1, np.float32(first + i), share_x[i], share_y[i]
-        near, far = _bilinear(c0[j], c1[j], c2[j], c3[j], wx, wy), _bilinear(c4[j], c5[j], c6[j], c7[j], wx, wy)
-        v, vx, vy, vz = _trilinear(near, far, share_z[i])
-        near, far = _bilinear(c0[k], c1[k], c2[k], c3[k], wx, wy), _bilinear(c4[k], c5[k], c6[k], c7[k], wx, wy)
-        m, mx, my, mz = _trilinear(near, far, share_z[i])
-        a, b, av, am, bv, bm = compare(term, f[first + i], c[first + i], v, m)
-        cost += a
-        content += b
-        gx, gy, gz = av * vx + am * mx, av * vy + am * my, av * vz + am * mz
-        hx, hy, hz = bv * vx + bm * mx, bv * vy + bm * my, bv * vz + bm * mz
-        ax += gx
-        ay += gy
-        az += gz
-        bx += hx
-        by += hy
-        bz += hz
-        axc += gx * column
-        ayc += gy * column
-        azc += gz * column
-        bxc += hx * column
-        byc += hy * column
-        bzc += hz * column
-    return cost, content, ((ax, axc), (ay, ayc), (az, azc)), ((bx, bxc), (by, byc), (bz, bzc))
-
-
-@compiled
 def evaluate(term, sizes, fixed, words, x, first, last, work, sums):
     """Add up cost and content, and their derivatives by the map, over the rows first .. last - 1 of one pair.
 
-    sizes: of the grid, array order; fixed ``(2, rows, columns)``: values and coverage; words ``(padded samples,)``: value and
-    coverage of the moving image, bordered, as one int64 each; x ``(d, d + 1)``; sums ``(2, 1 + d (d + 1))`` in float64: cost and
-    content, each followed by its derivative in the order of ``flatten``; work: see ``work_space``.
+    sizes: of the grid, array order; fixed ``(C, rows, columns)`` and words ``(padded samples, W)``: the channels of the data term, those
+    of the moving image bordered and two by two in one int64; x ``(d, d + 1)``; sums ``(2, 1 + d (d + 1))`` in float64: cost and content,
+    each followed by its derivative in the order of ``flatten``; work: see ``work_space``.
     """
     d = len(sizes)
     columns = sizes[d - 1]
-    shares, offsets, corners, place, step = work
+    shares, offsets, corners, place, step, matrix, direct = work
     halves = corners.view(np.float32)
+    direct[:] = 0
+    for i in range(d):
+        for j in range(d):
+            matrix[i, j] = x[i, j]
     for row in range(first, last):
         start, end = _place_row(sizes, x, row, place, step)
-        f, c = fixed[0, row], fixed[1, row]
         if term.outside:
             for i in range(columns):
                 if i < start or i >= end:
-                    sums[0, 0] += f[i] * f[i]
+                    sums[0, 0] += fixed[0, row, i] * fixed[0, row, i]
         if end <= start:
             continue
         _read_row(sizes, words, place, step, end - start, shares, offsets, corners)
-        if d == 2:
-            cost, content, of_cost, of_content = _sum_row_2d(term, f, c, halves, shares[0], shares[1], start, end - start)
-        else:
-            cost, content, of_cost, of_content = _sum_row_3d(term, f, c, halves, shares[0], shares[1], shares[2], start, end - start)
+        cost, content, of_cost, of_content = sum_row(term, sizes, fixed, row, halves, shares, start, end - start, matrix, direct)
         sums[0, 0] += cost
         sums[1, 0] += content
         y = (2 * (row % sizes[d - 2]) + 1) / sizes[d - 2] - 1
@@ -279,82 +152,24 @@ def evaluate(term, sizes, fixed, words, x, first, last, work, sums):
                 if d == 3:
                     sums[kind, at + 2] += slope * z
                 sums[kind, at + d] += slope
+    for kind in range(2):
+        for i in range(d):
+            for j in range(d):
+                sums[kind, 1 + i * (d + 1) + j] += direct[kind, i, j]
 
 
 @compiled
-def work_space(columns):
-    """Scratch for rows of a length."""
+def work_space(columns, words):
+    """Scratch for rows of ``columns`` samples whose pixels have ``words`` words."""
     return (
         np.empty((3, columns), np.float32),
         np.empty(columns, np.int32),
-        np.empty((8, columns), np.int64),
+        np.empty((words, 8, columns), np.int64),
         np.empty(3),
         np.empty(3),
+        np.zeros((3, 3), np.float32),
+        np.zeros((2, 3, 3)),
     )
-
-
-@compiled
-def _curve_row_2d(term, f, c, corners, share_x, share_y, first, count):
-    """Over a row of a plane the products of the residual's derivatives xx, xy, yy by the curvature's weight: their sums, and their
-    first and second moments in the column."""
-    zero = np.float32(0)
-    s0, s1, s2, t0, t1, t2, u0, u1, u2 = zero, zero, zero, zero, zero, zero, zero, zero, zero
-    c0, c1, c2, c3 = corners[0], corners[1], corners[2], corners[3]
-    for i in range(count):
-        j, column = 2 * i, np.float32(first + i)
-        v, vx, vy = _bilinear(c0[j], c1[j], c2[j], c3[j], share_x[i], share_y[i])
-        m, mx, my = _bilinear(c0[j + 1], c1[j + 1], c2[j + 1], c3[j + 1], share_x[i], share_y[i])
-        weight, cv, cm = curve(term, f[first + i], c[first + i], v, m)
-        gx, gy = cv * vx + cm * mx, cv * vy + cm * my
-        xx, xy, yy = weight * gx * gx, weight * gx * gy, weight * gy * gy
-        s0 += xx
-        s1 += xy
-        s2 += yy
-        t0 += xx * column
-        t1 += xy * column
-        t2 += yy * column
-        u0 += xx * column * column
-        u1 += xy * column * column
-        u2 += yy * column * column
-    return (s0, s1, s2), (t0, t1, t2), (u0, u1, u2)
-
-
-@compiled
-def _curve_row_3d(term, f, c, corners, share_x, share_y, share_z, first, count):
-    """The same for a row of a volume: xx, xy, xz, yy, yz, zz."""
-    zero = np.float32(0)
-    s0, s1, s2, s3, s4, s5 = zero, zero, zero, zero, zero, zero
-    t0, t1, t2, t3, t4, t5 = zero, zero, zero, zero, zero, zero
-    u0, u1, u2, u3, u4, u5 = zero, zero, zero, zero, zero, zero
-    c0, c1, c2, c3, c4, c5, c6, c7 = corners[0], corners[1], corners[2], corners[3], corners[4], corners[5], corners[6], corners[7]
-    for i in range(count):
-        j, k, column, wx, wy = 2 * i, 2 * i + 1, np.float32(first + i), share_x[i], share_y[i]
-        near, far = _bilinear(c0[j], c1[j], c2[j], c3[j], wx, wy), _bilinear(c4[j], c5[j], c6[j], c7[j], wx, wy)
-        v, vx, vy, vz = _trilinear(near, far, share_z[i])
-        near, far = _bilinear(c0[k], c1[k], c2[k], c3[k], wx, wy), _bilinear(c4[k], c5[k], c6[k], c7[k], wx, wy)
-        m, mx, my, mz = _trilinear(near, far, share_z[i])
-        weight, cv, cm = curve(term, f[first + i], c[first + i], v, m)
-        gx, gy, gz = cv * vx + cm * mx, cv * vy + cm * my, cv * vz + cm * mz
-        xx, xy, xz, yy, yz, zz = weight * gx * gx, weight * gx * gy, weight * gx * gz, weight * gy * gy, weight * gy * gz, weight * gz * gz
-        s0 += xx
-        s1 += xy
-        s2 += xz
-        s3 += yy
-        s4 += yz
-        s5 += zz
-        t0 += xx * column
-        t1 += xy * column
-        t2 += xz * column
-        t3 += yy * column
-        t4 += yz * column
-        t5 += zz * column
-        u0 += xx * column * column
-        u1 += xy * column * column
-        u2 += xz * column * column
-        u3 += yy * column * column
-        u4 += yz * column * column
-        u5 += zz * column * column
-    return (s0, s1, s2, s3, s4, s5), (t0, t1, t2, t3, t4, t5), (u0, u1, u2, u3, u4, u5)
 
 
 @compiled
@@ -363,19 +178,18 @@ def curvature(term, sizes, fixed, words, x, first, last, work, matrix):
     ``evaluate``."""
     d = len(sizes)
     columns = sizes[d - 1]
-    shares, offsets, corners, place, step = work
+    shares, offsets, corners, place, step, turn, _ = work
     halves = corners.view(np.float32)
+    for i in range(d):
+        for j in range(d):
+            turn[i, j] = x[i, j]
     at = np.ones(d + 1)  # of a sample: its normalised coordinates, and one
     for row in range(first, last):
         start, end = _place_row(sizes, x, row, place, step)
         if end <= start:
             continue
-        f, c = fixed[0, row], fixed[1, row]
         _read_row(sizes, words, place, step, end - start, shares, offsets, corners)
-        if d == 2:
-            sums, moments, seconds = _curve_row_2d(term, f, c, halves, shares[0], shares[1], start, end - start)
-        else:
-            sums, moments, seconds = _curve_row_3d(term, f, c, halves, shares[0], shares[1], shares[2], start, end - start)
+        sums, moments, seconds = curve_row(term, sizes, fixed, row, halves, shares, start, end - start, turn)
         origin, width = 1 / columns - 1, 2.0 / columns
         at[1] = (2 * (row % sizes[d - 2]) + 1) / sizes[d - 2] - 1
         if d == 3:

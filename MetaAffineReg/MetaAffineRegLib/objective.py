@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from .data_terms import DataTerm, mean_squares, overlap
@@ -50,13 +51,15 @@ class Objective:
         return len(self._fixed)
 
     def value(self, x: Tensor) -> Tensor:
-        value = self._data_term(self._fixed, self.warped(x))[0]
+        value = self._data_term.at(self._fixed, self.warped(x), x[..., :-1])[0]
         return value if self._regularizer is None else value + self._regularizer.value(x)
 
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         grid = self._grid(x)
-        value, cotangent = self._data_term(self._fixed, sample(self._moving, grid))
+        value, cotangent, by_matrix = self._data_term.at(self._fixed, sample(self._moving, grid), x[..., :-1])
         gradient = pull_back(grid_derivative(self._moving, grid, cotangent))
+        if by_matrix is not None:
+            gradient[..., :-1] += by_matrix
         if self._regularizer is None:
             return value, gradient
         more, slope = self._regularizer.value_and_gradient(x)
@@ -68,8 +71,8 @@ class Objective:
     def curvature(self, x: Tensor) -> Tensor:
         """The Gauss-Newton part of the Hessian of f at x ``(B, d, d + 1)``, ``(B, n, n)`` in float64, n = d (d + 1)."""
         grid = self._grid(x)
-        root = self._data_term.curvature_root(self._fixed, sample(self._moving, grid))
-        matrix = normal_matrix(grid_derivative(self._moving, grid, root))
+        roots = self._data_term.curvature_roots(self._fixed, sample(self._moving, grid), x[..., :-1])
+        matrix = torch.stack([normal_matrix(grid_derivative(self._moving, grid, root)) for root in roots]).sum(0)
         return matrix if self._regularizer is None else matrix + self._regularizer.curvature(x)
 
     def overlap(self, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ class Evidence:
     unexplained: share of the content on the overlap that the map leaves unexplained; overlap: share of the fixed image that
     the moving one covers; margin: by how much more the runner-up leaves unexplained; consistency: root mean square distance, in
     samples of the finest grid, between the map and the inverse of what registering the other way round makes of it; each ``(B,)``.
-    runner_up: the best map of another basin, ``(B, d, d + 1)``.
+    runner_up: the best map of another basin, ``(B, d, d + 1)``; edges: whether edges were compared rather than intensities, ``(B,)``.
     """
 
     unexplained: Tensor
@@ -20,6 +20,7 @@ class Evidence:
     margin: Tensor
     consistency: Tensor
     runner_up: Tensor
+    edges: Tensor
 
 
 @dataclass(frozen=True)

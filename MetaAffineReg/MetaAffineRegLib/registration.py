@@ -25,7 +25,8 @@ from .geometry import Matrix, PairFrame, pair_frame
 from .grids import PairGrids
 from .image import Image
 from .outcome import Evidence, Outcome
-from .second_search import robust_with_second_search
+from .robust import Look
+from .second_search import COMPARISONS, Comparison, robust_with_second_search
 from .single_start import single_start
 
 MethodName = Literal["robust", "comb", "learn", "plain"]
@@ -42,15 +43,17 @@ class Settings:
     """What the user may choose.
 
     method: see the module; freedom: what the map may do; model: name of a shipped model or a file, None for the default
-    of the method and dimension; rotation_range: degrees around the start within which robust searches, 180 for all; device: where
-    to compute; outside: what the finest levels of the paper's methods make of samples that one image lacks, see
-    ``single_start``; precision: of the images (maps are float64 throughout); backend: what computes the criterion, see ``backends``.
+    of the method and dimension; rotation_range: degrees around the start within which robust searches, 180 for all; compare: what
+    robust compares, see ``second_search``; device: where to compute; outside: what the finest levels of the paper's methods make of
+    samples that one image lacks, see ``single_start``; precision: of the images (maps are float64 throughout); backend: what
+    computes the criterion, see ``backends``.
     """
 
     method: MethodName = "robust"
     freedom: FreedomName = "affine"
     model: str | Path | None = None
     rotation_range: float = 180.0
+    compare: Comparison = "auto"
     device: DeviceName = "auto"
     outside: Literal["overlap", "zero"] = "overlap"
     precision: Literal["float32", "float64"] = "float32"
@@ -64,7 +67,8 @@ class Confidence:
     status: "ok", "ambiguous" (look at the runner-up too) or "failed"; probability: of an error below one sample of the finest
     grid, calibrated on pairs with a known truth; overlap: share of the fixed image that the moving one covers; margin: by how much
     the runner-up's criterion is above the result's; consistency_mm: how far the way back leads from where it should end, root mean
-    square; runner_up_lps: the best transform of another basin, 4 x 4 like the result, None where there is none.
+    square; runner_up_lps: the best transform of another basin, 4 x 4 like the result, None where there is none; compared:
+    "intensities" or "edges".
     """
 
     status: Status
@@ -73,6 +77,7 @@ class Confidence:
     margin: float
     consistency_mm: float
     runner_up_lps: Matrix | None
+    compared: Look
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,8 @@ def register(
         raise InputError(f"There is no method '{settings.method}'; choose {', '.join(METHODS)}.")
     if not 0 <= settings.rotation_range <= 180:
         raise InputError(f"A rotation range of {settings.rotation_range} degrees makes no sense; give 0 to 180.")
+    if settings.compare not in COMPARISONS:
+        raise InputError(f"'{settings.compare}' can't be compared; choose {', '.join(COMPARISONS)}.")
     device = choose_device(settings.device)
     choose_backend(settings.backend, device, settings.precision)
     frames = [
@@ -176,7 +183,8 @@ def _register_batch(
     start = torch.from_numpy(np.stack([frame.start for frame in frames])).to(device)
     method = _method(settings, model)
     if method == "robust":
-        outcome = robust_with_second_search(grids, levels, start, network, settings.freedom, settings.rotation_range, report)
+        searched = (settings.freedom, settings.rotation_range, report, settings.compare)
+        outcome = robust_with_second_search(grids, levels, start, network, *searched)
     else:
         outcome = single_start(grids, levels, start, method, network, settings.freedom, settings.outside, report)
     seconds = (time.perf_counter() - started) / len(pairs)
@@ -207,6 +215,7 @@ def _confidence(evidence: Evidence, row: int, frame: PairFrame, finest: int) -> 
         margin=margin,
         consistency_mm=float(evidence.consistency[row]) * millimetres,
         runner_up_lps=frame.to_lps(evidence.runner_up[row].cpu().numpy()) if math.isfinite(margin) else None,
+        compared="edges" if evidence.edges[row] else "intensities",
     )
 
 

@@ -10,17 +10,20 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from . import affine
 from .candidates import Candidates
+from .correlation_features import INTENSITY_WAVES, EdgeTensors, Features
 from .data_terms import DATA_TERMS, DataTerm, unexplained_content, unexplained_detail
 from .freedom import FreedomName, freedom
 from .grids import PairGrids
 from .initializer import Initializer
+from .normalized_gradients import NormalizedGradients, faint_gradients, normalized_gradients
 from .objective import Criterion
 from .outcome import Evidence, Outcome
 from .regularizer import Distortion
@@ -41,14 +44,16 @@ Report = Callable[[str, float], None]
 class Plan:
     """How much is tried.  The defaults were chosen on validation pairs; the ablation shows what each part is worth.
 
-    rotations: over the full range; each, translations: how many and which for a rotation; starts: how many of them go on; learned,
-    unlearned: the branches they take, unlearned being the freedom of its maps (None leaves it out) and unlearned_starts
-    how many take it; basins: how many stay for the third and for the fourth level; margins: of the starts and of these basins only such
-    whose value is that close to the best; coarse, fine: data terms of the first two and of the last two levels; gamma: weight of the
-    regularizer; curvature: whether the Gauss-Newton matrix is the initial Hessian of L-BFGS.
+    rotations: over the full range; search: the level on which translations are searched; each, translations: how many and which for
+    a rotation; starts: how many of them go on; learned, unlearned: the branches they take, unlearned being the freedom of its maps (None
+    leaves it out) and unlearned_starts how many take it; basins: how many stay for the third and for the fourth level; margins: of
+    the starts and of these basins only such whose value is that close to the best; features: of the search; coarse, fine: data terms of
+    the first two and of the last two levels; gamma: weight of the regularizer; curvature: whether the Gauss-Newton matrix is the
+    initial Hessian of L-BFGS.
     """
 
     rotations: int = 24
+    search: int = 0
     each: int = 1
     translations: Translations = "search"
     starts: int = 20
@@ -57,13 +62,22 @@ class Plan:
     unlearned_starts: int = 8
     basins: tuple[int, int] = (4, 2)
     margins: tuple[float, float, float] = (0.08, 0.1, 0.04)
+    features: Features = INTENSITY_WAVES
     coarse: DataTerm = unexplained_content
     fine: DataTerm = unexplained_detail
     gamma: float = 1.0
     curvature: bool = True
 
 
-PLANS = {2: Plan(), 3: Plan(rotations=120)}
+Look = Literal["intensities", "edges"]
+_EDGES = Plan(features=EdgeTensors(normalized_gradients), coarse=normalized_gradients, fine=normalized_gradients, learned=False)
+# What is tried first, by what is compared and by dimension; edges need a finer grid to be told apart in the plane.
+PLANS: dict[tuple[Look, int], Plan] = {
+    ("intensities", 2): Plan(),
+    ("intensities", 3): Plan(rotations=120),
+    ("edges", 2): replace(_EDGES, search=1),
+    ("edges", 3): replace(_EDGES, rotations=120, fine=faint_gradients),
+}
 
 
 class _Stages:
@@ -87,10 +101,10 @@ class _Stages:
 
     def starts(self, base: Tensor) -> Candidates:
         """The best starts around base ``(B, d, d + 1)``, polished."""
-        plan, coarsest, d = self.plan, self.levels[0], base.shape[1]
+        plan, coarsest, d = self.plan, self.levels[self.plan.search], base.shape[1]
         count = max(1, round(plan.rotations * self.rotation_range / 180)) if d == 2 else plan.rotations
         turns = rotations(d, count, self.rotation_range)
-        x, value = starts(self.grids.fixed[coarsest], self.grids.moving[coarsest], base, turns, plan.translations, plan.each)
+        x, value = starts(self.grids.fixed[coarsest], self.grids.moving[coarsest], base, turns, plan.translations, plan.each, plan.features)
         pair = torch.arange(len(base), device=base.device).repeat_interleave(x.shape[1])
         there = torch.isfinite(value.flatten())
         found = Candidates(x.flatten(0, 1)[there], pair[there], value.flatten()[there])
@@ -160,14 +174,13 @@ def robust(
     freedom_name: FreedomName,
     rotation_range: float,
     report: Report,
-    plan: Plan | None = None,
+    plan: Plan,
 ) -> Outcome:
     """Register a batch from around start ``(B, d, d + 1)``, ``levels`` being four grid sizes, coarse to fine.
 
     ``rotation_range`` in degrees, up to 180; ``report`` is called with a stage and the share that is done, and often with an empty
     stage; it may raise to end the work.
     """
-    plan = plan or PLANS[grids.dimension]
     stages = _Stages(grids, levels, start, freedom_name, rotation_range, plan, report)
     parameters = freedom(freedom_name, start)
     start = parameters.maps(parameters.origin)
@@ -209,6 +222,7 @@ def _evidence(stages: _Stages, start: Tensor, x: Tensor, after: Tensor, margin: 
     """Overlap, and the distance to what the way back finds from the inverse map."""
     grids, finest = stages.grids, stages.levels[-1]
     shown = grids.objective(finest, unexplained_content).overlap(x)
+    edges = torch.full((len(x),), isinstance(stages.plan.fine, NormalizedGradients), device=x.device)
     back = _Stages(
         grids.swapped(), stages.levels, affine.inverse(start), stages.freedom_name, stages.rotation_range, stages.plan, stages.report
     )
@@ -216,4 +230,4 @@ def _evidence(stages: _Stages, start: Tensor, x: Tensor, after: Tensor, margin: 
     returned = back.refined(inverse, stages.levels[2], _BACK).x
     stages.evaluations += back.evaluations
     consistency = affine.distance(affine.compose(returned, x), affine.identity(len(x), x.shape[1], dtype=x.dtype, device=x.device))
-    return Evidence(after, shown, margin, consistency * finest / 2, runner_up)
+    return Evidence(after, shown, margin, consistency * finest / 2, runner_up, edges)

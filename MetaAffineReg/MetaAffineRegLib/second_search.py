@@ -1,6 +1,11 @@
-"""Where robust is not sure of its result it searches again, and tries more: most pairs are easy, and the few others get the time."""
+"""Where robust is not sure of its result it searches again, and otherwise: most pairs are easy, and the few others get the time.
+
+By itself (``auto``) it compares intensities first, which is fast and exact, and where this leaves doubt, edges, which neither
+another contrast nor a cropped image disturbs.  The more probable result stays.
+"""
 
 from dataclasses import fields
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -10,12 +15,13 @@ from .freedom import FreedomName
 from .grids import PairGrids
 from .initializer import Initializer
 from .outcome import Evidence, Outcome
-from .robust import Plan, Report, robust
+from .robust import PLANS, Plan, Report, robust
 
-# By dimension; in space a second search would take a minute.
+Comparison = Literal["auto", "intensities", "edges"]
+COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)
+# A thorough search by intensities alone; in space it would take a minute.
 THOROUGH = {2: Plan(rotations=64, each=3, starts=60, unlearned_starts=60, basins=(10, 4), margins=(0.2, 0.2, 0.08))}
 _SHARE = 0.7  # of the progress, for the first search
-_AS_GOOD = 1e-4  # criterion: a second search that comes as near as this found the same or better
 
 
 def robust_with_second_search(
@@ -26,27 +32,34 @@ def robust_with_second_search(
     freedom_name: FreedomName,
     rotation_range: float,
     report: Report,
+    comparison: Comparison = "auto",
 ) -> Outcome:
-    """``robust``, and for the pairs whose status is not ok once more by the thorough plan; the better result of each stays."""
+    """``robust``, and for the pairs whose status is not ok once more by another plan; the more probable result of each stays."""
     common = (network, freedom_name, rotation_range)
-    first = robust(grids, levels, start, *common, lambda stage, share: report(stage, _SHARE * share))
+    first_plan = PLANS["edges" if comparison == "edges" else "intensities", grids.dimension]
+    second_plan = {"auto": PLANS["edges", grids.dimension], "intensities": THOROUGH.get(grids.dimension), "edges": None}[comparison]
+    first = robust(grids, levels, start, *common, lambda stage, share: report(stage, _SHARE * share), first_plan)
     assert first.evidence is not None
-    plan = THOROUGH.get(grids.dimension)
-    unsure = [row for row in range(len(start)) if status_of(probability_of_success(first.evidence, row)) != "ok"]
-    if plan is None or not unsure:
+    probability = _probabilities(first.evidence)
+    unsure = [row for row in range(len(start)) if status_of(float(probability[row])) != "ok"]
+    if second_plan is None or not unsure:
         return first
     rows = torch.tensor(unsure, device=start.device)
 
     def report_second(stage: str, share: float) -> None:
         report(stage and f"second search: {stage}", _SHARE + (1 - _SHARE) * share)
 
-    second = robust(grids.select(rows), levels, start[rows], *common, report_second, plan)
-    better = second.after <= first.after[rows] + _AS_GOOD
+    second = robust(grids.select(rows), levels, start[rows], *common, report_second, second_plan)
     assert second.evidence is not None
+    better = (_probabilities(second.evidence) >= probability[unsure]).to(start.device)
     evidence = Evidence(**_replaced(first.evidence, second.evidence, rows[better], better))
     spent = first.evaluations.index_add(0, rows, second.evaluations)
     changed = _replaced(first, second, rows[better], better, ("x", "before", "after"))
     return Outcome(**changed, evaluations=spent, evidence=evidence)
+
+
+def _probabilities(evidence: Evidence) -> Tensor:
+    return torch.tensor([probability_of_success(evidence, row) for row in range(len(evidence.unexplained))], dtype=torch.float64)
 
 
 def _replaced(

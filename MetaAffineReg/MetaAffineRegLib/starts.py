@@ -1,9 +1,8 @@
 """Where a search sets out: rotations spread over a range, each with a translation of its own.
 
-For every rotation all translations of one grid are tried at once: with the agreement of two intensities written as a sum of
-products, rho(f - m) = sum_k a_k (1 - cos(k w f) cos(k w m) - sin(k w f) sin(k w m)), its sum over the overlap is a correlation, and
-the fast Fourier transform gives it for all translations (after Padfield, Masked object registration in the Fourier domain, IEEE
-TIP 2012).  rho is the function of Welsch: intensities that differ by far more than ``_SCALE`` count alike.
+For every rotation all translations of one grid are tried at once: the criterion's sums over the overlap are correlations of
+``correlation_features``, and the fast Fourier transform gives these for all translations (after Padfield, Masked object
+registration in the Fourier domain, IEEE TIP 2012).
 """
 
 import math
@@ -13,16 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .data_terms import CONTENT_FLOOR
+from .correlation_features import INTENSITY_WAVES, Features
 from .sampling import axis_coordinates, mapped_grid, sample
 
 Translations = Literal["search", "mass", "centre"]
-_SCALE = 0.15  # of an image's spread
-_PERIOD = 3.0  # of the slowest cosine
-_FREQUENCY = 2 * math.pi / _PERIOD
-_LARGEST = 1.25  # values are held within it, so that no difference comes near the period
-_TERMS = 7
-_NUMBERS = 1 << 19  # of waves at a time: what a processor's cache holds
+_NUMBERS = 1 << 19  # of features at a time: what a processor's cache holds
 _PSI = 1.533751168755204  # the real root of psi^4 = psi + 4
 
 
@@ -49,7 +43,13 @@ def rotations(dimension: int, count: int, largest: float = 180.0) -> Tensor:
 
 
 def starts(
-    fixed: Tensor, moving: Tensor, base: Tensor, turns: Tensor, translations: Translations = "search", each: int = 1
+    fixed: Tensor,
+    moving: Tensor,
+    base: Tensor,
+    turns: Tensor,
+    translations: Translations = "search",
+    each: int = 1,
+    features: Features = INTENSITY_WAVES,
 ) -> tuple[Tensor, Tensor]:
     """Maps ``(B, S, d, d + 1)`` and the share of the content that they leave unexplained, ``(B, S)``, both float64.
 
@@ -60,7 +60,7 @@ def starts(
     batch, d = base.shape[:2]
     matrices = base[:, None, :, :d] @ turns.to(base)  # (B, S, d, d)
     if translations == "search":
-        shifts, values = _search(fixed, moving, matrices, base[:, None, :, d:], each)
+        shifts, values = _search(fixed, moving, matrices, base[:, None, :, d:], features, each)
         matrices = matrices.repeat_interleave(each, 1)
         offsets = matrices @ shifts[..., None] + base[:, None, :, d:]
         return torch.cat((matrices, offsets), -1), values
@@ -78,31 +78,35 @@ def centre_of_mass(images: Tensor) -> Tensor:
     return torch.stack([(profile * z).sum(1) / profile.sum(1).clamp_min(1e-12) for profile in profiles], 1)
 
 
-def _search(fixed: Tensor, moving: Tensor, matrices: Tensor, offset: Tensor, each: int) -> tuple[Tensor, Tensor]:
+def _search(fixed: Tensor, moving: Tensor, matrices: Tensor, offset: Tensor, features: Features, each: int) -> tuple[Tensor, Tensor]:
     """The best shifts t of fixed points, phi(z) = matrix (z + t) + offset, ``(B, S each, d)``, and their values ``(B, S each)``."""
-    partners, floor = _partners(fixed)
     n, d = fixed.shape[-1], fixed.ndim - 2
-    at_once = max(1, _NUMBERS // ((2 * _TERMS + 1) * (2 * n) ** d))  # rotations of a pair
+    fields, floor = features.partners(fixed)
+    partners = torch.fft.rfftn(fields, (2 * n,) * d, tuple(range(-d, 0))).conj().resolve_conj()
+    channels = features.channels(moving)
+    at_once = max(1, _NUMBERS // (fields.shape[2] * (2 * n) ** d))  # rotations of a pair
     pairs_at_once = max(1, at_once // matrices.shape[1])
     found = []
     for first in range(0, len(fixed), pairs_at_once):
         some = slice(first, first + pairs_at_once)
-        numbers = (partners[some], floor[some], moving[some], offset[some])
-        found.append(torch.cat([_search_some(*numbers, turns, each) for turns in matrices[some].split(at_once, 1)], 1))
+        numbers = (partners[some], floor[some], channels[some], offset[some])
+        found.append(torch.cat([_search_some(*numbers, turns, features, each) for turns in matrices[some].split(at_once, 1)], 1))
     shifts_and_values = torch.cat(found)
     return shifts_and_values[..., :d], shifts_and_values[..., d]
 
 
-def _search_some(partners: Tensor, floor: Tensor, moving: Tensor, offset: Tensor, matrices: Tensor, each: int) -> Tensor:
+def _search_some(
+    partners: Tensor, floor: Tensor, channels: Tensor, offset: Tensor, matrices: Tensor, features: Features, each: int
+) -> Tensor:
     """Shifts and values ``(B, S each, d + 1)``."""
     batch, count, d = matrices.shape[:3]
-    n = moving.shape[-1]
+    n = channels.shape[-1]
     axes = tuple(range(-d, 0))
     # The moving image, turned, on a grid twice as wide: then no shift within half the fixed image wraps around.
     wide = torch.cat((2 * matrices, offset.expand(-1, count, -1, -1)), -1).flatten(0, 1)
-    grid = mapped_grid(wide, (2 * n,) * d, moving.dtype).view(batch, count * 2 * n, *(2 * n,) * (d - 1), d)
-    turned = sample(moving, grid).view(batch, 2, count, *(2 * n,) * d)
-    spectra = torch.fft.rfftn(_waves(turned[:, 0], turned[:, 1], d), dim=axes)
+    grid = mapped_grid(wide, (2 * n,) * d, channels.dtype).view(batch, count * 2 * n, *(2 * n,) * (d - 1), d)
+    turned = sample(channels, grid).view(batch, -1, count, *(2 * n,) * d)
+    spectra = torch.fft.rfftn(features.turned(turned.transpose(1, 2), matrices), dim=axes)
     sums = [(spectra * partner[:, None]).sum(2) for partner in partners.unbind(1)]
     shifts = (..., *(slice(n + 1),) * d)
     unexplained, content = (torch.fft.irfftn(total, (2 * n,) * d, axes)[shifts] for total in sums)
@@ -114,39 +118,6 @@ def _search_some(partners: Tensor, floor: Tensor, moving: Tensor, offset: Tensor
     best, index = minima.topk(each, -1, largest=False)  # infinite where a rotation has fewer minima
     steps = torch.stack(torch.unravel_index(index.flatten(1), (n + 1,) * d)[::-1], -1)
     return torch.cat(((steps - n / 2).double() * (2 / n), best.flatten(1).double()[..., None]), -1)
-
-
-def _partners(fixed: Tensor) -> tuple[Tensor, Tensor]:
-    """What the waves of a moving image are to be correlated with, to give the sums over the overlap of rho(fixed - moving) and of
-    rho(fixed) + rho(moving): conjugate spectra ``(B, 2, K, *)``; and the floor of the latter, ``(B,)``."""
-    d, n = fixed.ndim - 2, fixed.shape[-1]
-    waves = _waves(fixed[:, 0], fixed[:, 1], d)
-    inside, cosines = waves[:, 0], waves[:, 1 : _TERMS + 1]
-    weights = waves.new_tensor(_WEIGHTS).view(-1, *(1,) * d)
-    rho = (weights * (inside[:, None] - cosines)).sum(1)
-    signed = torch.cat((weights.sum(0, keepdim=True), -weights, -weights))
-    of_content = torch.cat((rho[:, None] + signed[:1] * inside[:, None], signed[1 : _TERMS + 1] * inside[:, None]), 1)
-    of_content = torch.cat((of_content, torch.zeros_like(cosines)), 1)
-    spectra = torch.fft.rfftn(torch.stack((signed * waves, of_content), 1), (2 * n,) * d, tuple(range(-d, 0)))
-    return spectra.conj().resolve_conj(), 2 * CONTENT_FLOOR * rho.flatten(1).sum(1).clamp_min(1e-6)
-
-
-def _waves(values: Tensor, inside: Tensor, d: int) -> Tensor:
-    """1, cos(k w v), sin(k w v), k = 1 .., of an image's values v, held within limits, where it is: ``(.., *S)`` -> ``(.., K, *S)``."""
-    frequencies = _FREQUENCY * torch.arange(1, _TERMS + 1, dtype=values.dtype, device=values.device).view(-1, *(1,) * d)
-    angles = frequencies * values.clamp(-_LARGEST, _LARGEST).unsqueeze(-d - 1)
-    inside = inside.unsqueeze(-d - 1)
-    return torch.cat((inside, inside * angles.cos(), inside * angles.sin()), -d - 1)
-
-
-def _welsch_series() -> list[float]:
-    """Weights a_1 .. of 1 - exp(-r^2 / (2 scale^2)) = sum_k a_k (1 - cos(k w r)), w being ``_FREQUENCY``."""
-    r = (torch.arange(4000, dtype=torch.float64) / 4000 - 0.5) * _PERIOD
-    kernel = torch.exp(-0.5 * (r / _SCALE).square())
-    return [float((kernel * torch.cos(k * _FREQUENCY * r)).mean()) * 2 for k in range(1, _TERMS + 1)]
-
-
-_WEIGHTS = _welsch_series()
 
 
 def _super_fibonacci(count: int) -> Tensor:

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> list[str]:
     run_plan(next(iter(pairs.values()))[:8], Plan(), arguments.device)  # warm
     lines = []
     for name, change in CHANGES.items():
-        plan = None if change is None else dataclasses.replace(PLANS[2], **change)  # type: ignore[arg-type]
+        plan = None if change is None else dataclasses.replace(PLANS["intensities", 2], **change)  # type: ignore[arg-type]
         cells, evaluations, milliseconds = [], [], []
         for task in arguments.tasks:
             done = run_plan(pairs[task], plan, arguments.device)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from scoring import Errors, KnownPair, errors
 
+from MetaAffineRegLib.backends import choose_backend
 from MetaAffineRegLib.checkpoint import load
 from MetaAffineRegLib.devices import choose_device
 from MetaAffineRegLib.geometry import pair_frame
@@ -17,7 +18,7 @@ from MetaAffineRegLib.registration import DEFAULT_MODEL, LEVELS
 from MetaAffineRegLib.robust import Plan, robust
 from MetaAffineRegLib.second_search import robust_with_second_search
 
-_TOGETHER = 32  # pairs
+_TOGETHER = {2: 32, 3: 1}  # pairs
 
 
 @dataclass(frozen=True)
@@ -32,18 +33,22 @@ class PlannedRun:
 
 @torch.no_grad()
 def run_plan(pairs: Sequence[KnownPair], plan: Plan | None, device: str) -> PlannedRun:
-    """Register 2D pairs by ``plan``, with the default model and all rotations; None: as ``register`` does, second search and all."""
-    network = load(DEFAULT_MODEL["robust", 2]).network.to(choose_device(device))
+    """Register pairs by ``plan``, with the default model and all rotations; None: as ``register`` does, second search and all."""
+    on = choose_device(device)
+    dimension = pairs[0].fixed.geometry.dimension
+    name = DEFAULT_MODEL.get(("robust", dimension))
+    network = load(name).network.to(on) if name else None
+    sizes = tuple(sorted({*LEVELS[dimension], *(network.config.levels if network else ())}))
     transforms, evidence, evaluations = [], [], []
     started = time.perf_counter()
-    for first in range(0, len(pairs), _TOGETHER):
-        part = pairs[first : first + _TOGETHER]
+    for first in range(0, len(pairs), _TOGETHER[dimension]):
+        part = pairs[first : first + _TOGETHER[dimension]]
         frames = [pair_frame(pair.fixed.geometry, pair.moving.geometry) for pair in part]
         images = [(pair.fixed, pair.moving) for pair in part]
-        sizes = tuple(sorted({*LEVELS[2], *network.config.levels}))
-        grids = PairGrids.of(images, frames, sizes, dtype=torch.float32, device=choose_device(device))
-        start = torch.from_numpy(np.stack([frame.start for frame in frames])).to(choose_device(device))
-        common = (grids, LEVELS[2], start, network, "affine", 180.0, lambda stage, fraction: None)
+        backend = choose_backend("auto", on, "float32")
+        grids = PairGrids.of(images, frames, sizes, dtype=torch.float32, device=on, backend=backend)
+        start = torch.from_numpy(np.stack([frame.start for frame in frames])).to(on)
+        common = (grids, LEVELS[dimension], start, network, "affine", 180.0, lambda stage, fraction: None)
         outcome = robust_with_second_search(*common) if plan is None else robust(*common, plan)  # type: ignore[arg-type]
         assert outcome.evidence is not None
         transforms += [frame.to_lps(outcome.x[row].cpu().numpy()) for row, frame in enumerate(frames)]

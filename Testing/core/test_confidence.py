@@ -1,35 +1,39 @@
 """The word on a result: more left unexplained, a closer runner-up and a longer way back make it less sure, and never no number."""
 
-import json
 import math
 
 import pytest
 import torch
 
 from MetaAffineRegLib.affine import identity
-from MetaAffineRegLib.confidence import CALIBRATION, probability_of_success, status_of
+from MetaAffineRegLib.confidence import AMBIGUOUS, OK, probability_of_success, status_of
 from MetaAffineRegLib.outcome import Evidence
 
 
-def probability(unexplained=0.05, margin=0.3, consistency=0.05, overlap=0.9):
+def probability(unexplained=0.05, margin=0.3, consistency=0.05, overlap=0.9, edges=False, dimension=2):
     numbers = [torch.tensor([number], dtype=torch.float64) for number in (unexplained, overlap, margin, consistency)]
-    return probability_of_success(Evidence(*numbers, identity(1, 2)), 0)
+    return probability_of_success(Evidence(*numbers, identity(1, dimension), torch.tensor([edges])), 0)
 
 
+LOOKS = pytest.mark.parametrize(("edges", "dimension"), [(False, 2), (True, 2), (False, 3), (True, 3)])
+
+
+@LOOKS
 @pytest.mark.parametrize(
     ("name", "worse"),
     [("unexplained", [0.0, 0.05, 0.2, 0.5, 0.9, 1.2]), ("margin", [math.inf, 0.3, 0.02, 0.0]), ("consistency", [0.0, 0.1, 1.0, 10.0, 1e9])],
 )
-def test_worse_evidence_is_never_more_sure(name, worse):
-    found = [probability(**{name: number}) for number in worse]
+def test_worse_evidence_is_never_more_sure(name, worse, edges, dimension):
+    found = [probability(**{name: number}, edges=edges, dimension=dimension) for number in worse]
     assert found == sorted(found, reverse=True)
     assert found[0] > found[-1]
     assert all(0 <= number <= 1 for number in found)
 
 
-def test_ends_of_the_scale():
-    assert status_of(probability(0.0, math.inf, 0.0)) == "ok"
-    assert status_of(probability(1.0, 0.0, 100.0)) == "failed"
+@LOOKS
+def test_ends_of_the_scale(edges, dimension):
+    assert status_of(probability(0.0, math.inf, 0.0, edges=edges, dimension=dimension)) == "ok"
+    assert status_of(probability(1.0, 0.0, 100.0, edges=edges, dimension=dimension)) == "failed"
     assert probability(math.inf) == 0
     assert probability(0.01, margin=-0.1) <= probability(0.01, margin=0.0)  # the runner-up has turned out better
 
@@ -40,7 +44,6 @@ def test_two_basins_alike_are_no_better_than_a_coin():
 
 
 def test_statuses_are_in_their_order():
-    thresholds = json.loads(CALIBRATION.read_text())["thresholds"]
-    assert 0 < thresholds["ambiguous"] < thresholds["ok"] < 1
-    assert [status_of(number) for number in (0.0, thresholds["ambiguous"], thresholds["ok"], 1.0)] == ["failed", "ambiguous", "ok", "ok"]
-    assert status_of(thresholds["ok"] - 1e-9) == "ambiguous"
+    assert 0 < AMBIGUOUS < OK < 1
+    assert [status_of(number) for number in (0.0, AMBIGUOUS, OK, 1.0)] == ["failed", "ambiguous", "ok", "ok"]
+    assert status_of(OK - 1e-9) == "ambiguous"

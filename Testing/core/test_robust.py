@@ -12,9 +12,10 @@ from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.grids import PairGrids
 from MetaAffineRegLib.image import Image
 from MetaAffineRegLib.registration import DEFAULT_MODEL, LEVELS, Settings, register
-from MetaAffineRegLib.robust import robust
+from MetaAffineRegLib.robust import PLANS, robust
 
 ROBUST = Settings(device="cpu")
+PLAN = PLANS["intensities", 2]
 SLICE = lattice((100, 80, 1), (1.0, 1.2, 3.0))
 SAMPLE = 100 / LEVELS[2][-1]  # of the finest grid, mm
 SHEAR = np.array([[1.1, 0.05, 0], [0, 0.95, 0], [0, 0, 1]])
@@ -45,7 +46,9 @@ def found_without_model(pairs, initials=None, freedom="affine", rotation_range=1
     initials = [None] * len(pairs) if initials is None else initials
     frames = [pair_frame(fixed.geometry, moving.geometry, initial) for (fixed, moving), initial in zip(pairs, initials, strict=True)]
     start = torch.from_numpy(np.stack([frame.start for frame in frames]))
-    outcome = robust(grids_of(pairs, frames, levels), levels, start, None, freedom, rotation_range, lambda stage, share: None)
+    outcome = robust(
+        grids_of(pairs, frames, levels), levels, start, None, freedom, rotation_range, lambda stage, share: None, PLANS["intensities", 2]
+    )
     return outcome, [frame.to_lps(x.numpy()) for frame, x in zip(frames, outcome.x, strict=True)]
 
 
@@ -161,7 +164,7 @@ def test_images_without_content_give_finite_numbers():
         stack[1, 0] = 0
     start = maps.identity(2, 2)
     with torch.no_grad():
-        outcome = robust(batch, LEVELS[2], start, None, "affine", 180.0, lambda stage, share: None)
+        outcome = robust(batch, LEVELS[2], start, None, "affine", 180.0, lambda stage, share: None, PLAN)
     assert bool(torch.isfinite(outcome.x).all()) and bool((outcome.after <= outcome.before).all())
     assert outcome.after.tolist() == pytest.approx([0, 1], abs=0.01)
     torch.testing.assert_close(outcome.x[0], start[0])

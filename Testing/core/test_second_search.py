@@ -2,17 +2,18 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
-from core.made_images import affine, lattice, made
+from core.made_images import affine, distance, lattice, made
 from MetaAffineRegLib import second_search
 from MetaAffineRegLib.confidence import probability_of_success, status_of
 from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.grids import PairGrids
 from MetaAffineRegLib.image import Image
 from MetaAffineRegLib.registration import LEVELS
-from MetaAffineRegLib.robust import Plan, robust
+from MetaAffineRegLib.robust import PLANS, Plan, robust
 from MetaAffineRegLib.second_search import robust_with_second_search
 
 SLICE = lattice((100, 80, 1), (1.0, 1.2, 3.0))
@@ -36,57 +37,87 @@ def settings(pairs):
 
 @pytest.fixture
 def plans(monkeypatch):
-    """The plans of the searches that are made, with the number of pairs; the second tries little more, to be quick."""
+    """The plans of the searches that are made, with the number of pairs."""
     tried = []
 
     def search(grids, *others):
-        tried.append((len(grids), others[6] if len(others) > 6 else None))
+        tried.append((len(grids), others[6]))
         return robust(grids, *others)
 
     monkeypatch.setattr(second_search, "robust", search)
-    monkeypatch.setattr(second_search, "THOROUGH", {2: Plan(rotations=40, margins=(0.2, 0.2, 0.08))})
     return tried
 
 
+def first_search(pairs):
+    return robust(*settings(pairs), PLANS["intensities", 2])
+
+
 @torch.no_grad()
-def test_only_pairs_that_are_not_sure_are_searched_again(plans):
+@pytest.mark.parametrize("compare", ["auto", "intensities"])
+def test_only_pairs_that_are_not_sure_are_searched_again(plans, monkeypatch, compare):
+    thorough = Plan(rotations=40, margins=(0.2, 0.2, 0.08))  # little more, to be quick
+    monkeypatch.setattr(second_search, "THOROUGH", {2: thorough})
     pairs = [EASY, HARD, EASY]
-    alone = robust(*settings(pairs))
+    alone = first_search(pairs)
     sure = [status_of(probability_of_success(alone.evidence, row)) == "ok" for row in range(3)]
     assert sure == [True, False, True]
-    outcome = robust_with_second_search(*settings(pairs))
-    assert plans == [(3, None), (1, second_search.THOROUGH[2])]
+    outcome = robust_with_second_search(*settings(pairs), compare)
+    assert plans == [(3, PLANS["intensities", 2]), (1, PLANS["edges", 2] if compare == "auto" else thorough)]
     torch.testing.assert_close(outcome.x[[0, 2]], alone.x[[0, 2]], rtol=0, atol=0)
     assert (outcome.evaluations > alone.evaluations).tolist() == [False, True, False]
-    assert float(outcome.after[1]) <= float(alone.after[1]) + 1e-4
+    assert probability_of_success(outcome.evidence, 1) >= probability_of_success(alone.evidence, 1)
 
 
 @torch.no_grad()
-def test_second_result_counts_only_where_it_is_no_worse(monkeypatch):
-    first = robust(*settings([HARD, EASY, HARD]))
+def test_edges_alone_are_searched_once(plans):
+    outcome = robust_with_second_search(*settings([EASY, HARD]), "edges")
+    assert plans == [(2, PLANS["edges", 2])]
+    assert outcome.evidence.edges.tolist() == [True, True]
+
+
+@torch.no_grad()
+def test_the_more_probable_result_stays(monkeypatch):
+    first = first_search([HARD, EASY, HARD])
 
     def search(grids, *others):
         found = robust(grids, *others)
-        if len(others) <= 6:
+        if others[6] is PLANS["intensities", 2]:
             return found
-        # the second search: worse for one pair, better for the other
-        shift = torch.tensor([0.1, -0.1], dtype=torch.float64)
-        evidence = dataclasses.replace(found.evidence, overlap=torch.tensor([0.125, 0.25], dtype=torch.float64))
-        return dataclasses.replace(found, x=found.x + 1, after=first.after[[0, 2]] + shift, evidence=evidence)
+        # the second search: less probable for one pair, more for the other
+        unexplained = torch.tensor([1.0, 0.0], dtype=torch.float64)
+        margin = torch.tensor([0.0, torch.inf], dtype=torch.float64)
+        return dataclasses.replace(
+            found, x=found.x + 1, evidence=dataclasses.replace(found.evidence, unexplained=unexplained, margin=margin)
+        )
 
     monkeypatch.setattr(second_search, "robust", search)
-    monkeypatch.setattr(second_search, "THOROUGH", {2: Plan()})
     outcome = robust_with_second_search(*settings([HARD, EASY, HARD]))
-    torch.testing.assert_close(outcome.after, first.after + torch.tensor([0, 0, -0.1], dtype=torch.float64))
+    assert outcome.evidence.edges.tolist() == [False, False, True]
     torch.testing.assert_close(outcome.x[:2], first.x[:2])
-    torch.testing.assert_close(outcome.x[2], first.x[2] + 1, rtol=0, atol=1e-6)
-    assert outcome.evidence.overlap[2] == 0.25 and outcome.evidence.overlap[0] == first.evidence.overlap[0]
+    assert float((outcome.x[2] - first.x[2]).abs().min()) > 0.1
+    assert outcome.evidence.margin[2] == torch.inf and outcome.evidence.margin[0] == first.evidence.margin[0]
+
+
+@torch.no_grad()
+def test_another_contrast_is_registered_by_edges(plans):
+    """Dark where it was bright, by another curve, and brighter to one side: intensities leave doubt, edges do not."""
+    truth = affine(70, (6, -4, 0))
+    fixed, moving = made(SLICE, noise=1.0), made(SLICE, truth)
+    array = moving.array
+    shade = np.linspace(0.8, 1.2, array.shape[-1])
+    other = Image.checked((1.2 - np.sqrt(array / array.max())) * shade, SLICE)
+    grids, levels, start, *rest = settings([(fixed, other)])
+    outcome = robust_with_second_search(grids, levels, start, *rest)
+    assert outcome.evidence.edges.tolist() == [True] and len(plans) == 2
+    frame = pair_frame(fixed.geometry, other.geometry)
+    assert distance(frame.to_lps(outcome.x[0].numpy()), truth, SLICE) < 1.0
+    assert status_of(probability_of_success(outcome.evidence, 0)) == "ok"
 
 
 @torch.no_grad()
 def test_sure_pairs_cost_one_search(plans):
     robust_with_second_search(*settings([EASY]))
-    assert plans == [(1, None)]
+    assert plans == [(1, PLANS["intensities", 2])]
 
 
 @torch.no_grad()

@@ -19,9 +19,10 @@ PACKAGES = (
 # Rooms of MetaAffineRegLib, a floor a line; each imports only rooms that stand before it.
 LIBRARY = (
     *("errors", "files", "affine", "freedom", "geometry", "image", "intensity", "lbfgs"),
-    *("sampling", "pyramid", "backends"),
-    *("data_terms", "regularizer", "objective", "kernels", "compiled_lbfgs", "fused_objective", "grids"),
-    *("initializer", "starts", "checkpoint", "devices", "candidates", "outcome", "confidence"),
+    *("sampling", "pyramid", "backends", "compiling"),
+    *("data_terms", "normalized_gradients", "regularizer", "objective"),
+    *("kernels", "kernel_intensities", "kernel_edges", "compiled_lbfgs", "fused_objective", "grids"),
+    *("initializer", "correlation_features", "starts", "checkpoint", "devices", "candidates", "outcome", "confidence"),
     *("robust", "second_search", "single_start", "registration"),
 )
 # What each package may import beyond the standard library and the house.

@@ -1,0 +1,50 @@
+"""How numba compiles the kernels, and where it keeps what it compiled."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function compiled at its first call for the types of its arguments, or read from the folder of a former run.
+
+    It leaves Python's lock to others while it runs.  Sums may be reordered and multiplications fused, or rows could not be summed by
+    vector instructions; infinities and NaN stay.
+    """
+    options = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz", "arcp"}, "error_model": "numpy"}
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = _FOLDER or before
+    try:
+        return numba.njit(cache=_FOLDER is not None, **options)(function)
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+def _cache_folder() -> str | None:
+    """A folder of this version of the kernels in the user's cache, None where none can be made.
+
+    numba alone would not see that a kernel calls another one that was changed.
+    """
+    if os.name == "nt":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    digest = hashlib.sha256(numba.__version__.encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    folder = base / "MetaAffineReg" / f"kernels-{digest.hexdigest()[:16]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return str(folder) if os.access(folder, os.W_OK) else None
+
+
+_FOLDER = _cache_folder()

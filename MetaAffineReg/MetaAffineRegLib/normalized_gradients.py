@@ -1,0 +1,137 @@
+"""Normalised gradient fields: where two images have edges along the same lines, whatever their contrasts.
+
+With the gradient g of an image and u = A' g, the gradient of the moved image, both become tensors T = u u' / (|u|^2 + eps^2): edges
+without strength and without sign (Haber and Modersitzki, MICCAI 2006, whose (n_f . n_m)^2 is the product T_f : T_m).  The
+term is the share of both images' edges on their overlap that the map leaves unexplained,
+
+    sum c |T_f - T_m|^2 / 2  over  sum c (|T_f|^2 + |T_m|^2) / 2,
+
+c being the product of the coverages: a sum of squares with a floor, like the unexplained content of intensities.
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .data_terms import CONTENT_FLOOR, DataTerm, total
+
+
+class NormalizedGradients(DataTerm):
+    """The term in channels: of the fixed image the entries of T, of the moving one g, and the coverage of either last."""
+
+    def __init__(self, edge: float):
+        self.edge = edge  # eps: change of the intensity from one sample to the next that counts half as an edge
+
+    def fixed_channels(self, images: Tensor) -> Tensor:
+        gradient, coverage = _gradients(images)
+        return torch.cat((self._tensor(gradient)[0], coverage), 1)
+
+    def moving_channels(self, images: Tensor) -> Tensor:
+        return torch.cat(_gradients(images), 1)
+
+    def at(self, fixed: Tensor, warped: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        d = matrix.shape[-1]
+        matrix = matrix.to(warped)
+        edges, covered = fixed[:, :-1], fixed[:, -1]
+        gradient, coverage = warped[:, :d], warped[:, d]
+        u = _turned(gradient, matrix)
+        moved, share, inverse = self._tensor(u)  # share = |T_m|, inverse = 1 / (|u|^2 + eps^2)
+        common = covered * coverage
+        agreement = (edges * moved).sum(1)
+        content = 0.5 * (edges.square().sum(1) + share.square())
+        value, by_cost, by_content = self.ratio(total(common * (content - agreement)), total(common * content), fixed)
+        # by u: of |T_m|^2 / 2 and of T_f : T_m
+        by_share = (share * inverse * (2 - 2 * share))[:, None] * u
+        by_agreement = 2 * inverse[:, None] * (_applied(edges, u) - agreement[:, None] * u)
+        weights = [number.to(warped).view(-1, *(1,) * d) for number in (by_cost, by_content)]
+        both = weights[0] + weights[1]
+        by_u = common[:, None] * (both[:, None] * by_share - weights[0][:, None] * by_agreement)
+        by_coverage = covered * (both * content - weights[0] * agreement)
+        by_matrix = _outer(gradient, by_u)
+        return value, torch.cat((_turned(by_u, matrix.mT), by_coverage[:, None]), 1), by_matrix
+
+    def tensors(self, gradient: Tensor, matrix: Tensor) -> Tensor:
+        """The entries of T, ``(B, n, *S)``, of images whose gradients ``(B, d, *S)`` are seen under maps of the matrices ``(B, d, d)``."""
+        return self._tensor(_turned(gradient, matrix.to(gradient)))[0]
+
+    def floor_and_price(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
+        floor = CONTENT_FLOOR * total(fixed[:, -1] * fixed[:, :-1].square().sum(1))
+        return floor, torch.ones_like(floor)
+
+    def curvature_roots(self, fixed: Tensor, warped: Tensor, matrix: Tensor) -> Iterator[Tensor]:
+        """One for each entry of T; what a change of A does to u beside moving the samples is left out."""
+        d = matrix.shape[-1]
+        matrix = matrix.to(warped)
+        u = _turned(warped[:, :d], matrix)
+        moved, share, inverse = self._tensor(u)
+        common = fixed[:, -1] * warped[:, d]
+        content = 0.5 * (fixed[:, :-1].square().sum(1) + share.square())
+        divisor = self.divisor(total(common * content), fixed)
+        weight = (common.clamp_min(0) / divisor.to(warped).view(-1, *(1,) * d)).sqrt()
+        for entry, (i, j) in enumerate(_entries(d)):
+            by_u = -2 * moved[:, entry, None] * u
+            by_u[:, i] += _factor(i, j) * u[:, j]
+            by_u[:, j] += _factor(i, j) * u[:, i]
+            root = weight[:, None] * inverse[:, None] * by_u
+            yield torch.cat((_turned(root, matrix.mT), torch.zeros_like(warped[:, d:])), 1)
+
+    def _tensor(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """T of u ``(B, d, *S)``: its entries ``(B, n, *S)``, those beside the diagonal times the root of two; |T|; 1 / (|u|^2 + eps^2)."""
+        square = u.square().sum(1)
+        inverse = 1 / (square + self.edge**2)
+        products = [_factor(i, j) * u[:, i] * u[:, j] for i, j in _entries(u.shape[1])]
+        return torch.stack(products, 1) * inverse[:, None], square * inverse, inverse
+
+
+normalized_gradients = NormalizedGradients(0.015)
+faint_gradients = NormalizedGradients(0.004)  # for fine grids in space, where more samples are averaged and contours alone would mislead
+
+
+def _gradients(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Central differences of the slightly smoothed values, a sample being the unit, ``(B, d, *S)`` in the order x, y, z, and the coverage
+    ``(B, 1, *S)`` of the samples that are covered all around; elsewhere both are zero."""
+    values, coverage = images[:, :1], images[:, 1:]
+    d = values.ndim - 2
+    pool, average = (F.max_pool2d, F.avg_pool2d) if d == 2 else (F.max_pool3d, F.avg_pool3d)
+    smooth = average(F.pad(values, (1,) * (2 * d), mode="replicate"), 3, 1)
+    padded = F.pad(smooth, (1,) * (2 * d), mode="replicate")
+    covered = (-pool(-coverage, 3, 1, 1) > 0.999).to(values)
+    differences = []
+    for axis in range(d + 1, 1, -1):  # x is the last axis
+        inner = [slice(None), slice(None), *(slice(1, -1) for _ in range(d))]
+        later, earlier = list(inner), list(inner)
+        later[axis], earlier[axis] = slice(2, None), slice(None, -2)
+        differences.append((padded[tuple(later)] - padded[tuple(earlier)]) / 2)
+    return torch.cat(differences, 1) * covered, covered
+
+
+def _entries(d: int) -> list[tuple[int, int]]:
+    return [(i, j) for i in range(d) for j in range(i, d)]
+
+
+def _factor(i: int, j: int) -> float:
+    return 1.0 if i == j else math.sqrt(2)
+
+
+def _turned(fields: Tensor, matrix: Tensor) -> Tensor:
+    """matrix' v of the vectors v of fields ``(B, d, *S)``."""
+    return (matrix.mT @ fields.flatten(2)).view_as(fields)
+
+
+def _outer(fields: Tensor, others: Tensor) -> Tensor:
+    """Sum of v w' over the samples, ``(B, d, d)`` in float64."""
+    return (fields.flatten(2) @ others.flatten(2).mT).double()
+
+
+def _applied(entries: Tensor, u: Tensor) -> Tensor:
+    """T u, T by its entries as in ``_tensor``."""
+    rows = torch.zeros_like(u)
+    for entry, (i, j) in enumerate(_entries(u.shape[1])):
+        share = entries[:, entry] / _factor(i, j)
+        rows[:, i] += share * u[:, j]
+        if i != j:
+            rows[:, j] += share * u[:, i]
+    return rows
