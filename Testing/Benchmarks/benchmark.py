@@ -8,6 +8,7 @@ from types import ModuleType
 import ablation
 import calibration
 import capture_range
+import contrasts
 import rivals
 import tables
 
@@ -18,6 +19,7 @@ from MetaAffineRegLib.files import written_together
 RESULTS = Path(__file__).with_name("RESULTS.md")
 BENCHMARKS: dict[str, tuple[ModuleType, str]] = {
     "tables": (tables, "all methods on all tasks, beside the figures that the paper prints"),
+    "contrasts": (contrasts, "three dimensions and other contrasts"),
     "rivals": (rivals, "other programs on the same pairs"),
     "ablation": (ablation, "what each part of the method is worth"),
     "range": (capture_range, "how far apart two images may be turned"),
