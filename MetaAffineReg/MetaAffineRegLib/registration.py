@@ -77,7 +77,7 @@ class Confidence:
     margin: float
     consistency_mm: float
     runner_up_lps: Matrix | None
-    compared: Look
+    compared: Look = "intensities"
 
 
 @dataclass(frozen=True)
