@@ -75,7 +75,7 @@ _EDGES = Plan(features=EdgeTensors(normalized_gradients), coarse=normalized_grad
 PLANS: dict[tuple[Look, int], Plan] = {
     ("intensities", 2): Plan(),
     ("intensities", 3): Plan(rotations=120),
-    ("edges", 2): replace(_EDGES, search=1),
+    ("edges", 2): replace(_EDGES, rotations=36, search=1, starts=40, unlearned_starts=40, basins=(8, 3), margins=(0.2, 0.2, 0.1)),
     ("edges", 3): replace(_EDGES, rotations=120, fine=faint_gradients),
 }
 

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from .confidence import probability_of_success, status_of
+from .confidence import probability_of_success
 from .freedom import FreedomName
 from .grids import PairGrids
 from .initializer import Initializer
@@ -21,6 +21,7 @@ Comparison = Literal["auto", "intensities", "edges"]
 COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)
 # A thorough search by intensities alone; in space it would take a minute.
 THOROUGH = {2: Plan(rotations=64, each=3, starts=60, unlearned_starts=60, basins=(10, 4), margins=(0.2, 0.2, 0.08))}
+_SURE = 0.95  # probability from which a result by intensities is not looked at again
 _SHARE = 0.7  # of the progress, for the first search
 
 
@@ -34,14 +35,14 @@ def robust_with_second_search(
     report: Report,
     comparison: Comparison = "auto",
 ) -> Outcome:
-    """``robust``, and for the pairs whose status is not ok once more by another plan; the more probable result of each stays."""
+    """``robust``, and for the pairs that are not surely right once more by another plan; the more probable result of each stays."""
     common = (network, freedom_name, rotation_range)
     first_plan = PLANS["edges" if comparison == "edges" else "intensities", grids.dimension]
     second_plan = {"auto": PLANS["edges", grids.dimension], "intensities": THOROUGH.get(grids.dimension), "edges": None}[comparison]
     first = robust(grids, levels, start, *common, lambda stage, share: report(stage, _SHARE * share), first_plan)
     assert first.evidence is not None
     probability = _probabilities(first.evidence)
-    unsure = [row for row in range(len(start)) if status_of(float(probability[row])) != "ok"]
+    unsure = torch.nonzero(probability < _SURE)[:, 0].tolist()
     if second_plan is None or not unsure:
         return first
     rows = torch.tensor(unsure, device=start.device)

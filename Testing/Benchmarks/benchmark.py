@@ -9,6 +9,7 @@ import ablation
 import calibration
 import capture_range
 import contrasts
+import real_pairs
 import rivals
 import tables
 
@@ -20,6 +21,7 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 BENCHMARKS: dict[str, tuple[ModuleType, str]] = {
     "tables": (tables, "all methods on all tasks, beside the figures that the paper prints"),
     "contrasts": (contrasts, "three dimensions and other contrasts"),
+    "real": (real_pairs, "real volumes with a known transform, from random poses"),
     "rivals": (rivals, "other programs on the same pairs"),
     "ablation": (ablation, "what each part of the method is worth"),
     "range": (capture_range, "how far apart two images may be turned"),
