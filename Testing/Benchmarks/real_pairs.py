@@ -58,10 +58,9 @@ def run(arguments: argparse.Namespace) -> list[str]:
     for pair in read_real_pairs(arguments.data):
         errors, statuses, looks, times = _from_poses(pair, random, arguments.poses, arguments.device)
         name = f"{pair.fixed.name.split('.')[0]} - {pair.moving.name.split('.')[0]}"
-        right = int((errors < NEAR).sum())
         lines.append(
             row(
-                *(name, pair.kind, "yes" if pair.certain else "nearly", f"{right} of {len(errors)}"),
+                *(name, pair.kind, "yes" if pair.certain else "nearly", f"{int((errors < NEAR).sum())} of {len(errors)}"),
                 *(f"{np.median(errors):.2f}", f"{errors.max():.2f}", statuses.count("ok"), looks.count("edges"), f"{np.mean(times):.1f}"),
             )
         )
@@ -71,11 +70,12 @@ def run(arguments: argparse.Namespace) -> list[str]:
             near += list(errors < NEAR)
             flagged += [status != "ok" for status in statuses]
     wrong, unsure = ~np.array(near), np.array(flagged)
+    right = ~wrong
     return [
-        f"{arguments.poses} poses a pair, any rotation, shifts up to {_SHIFT:g} mm; {machine(arguments.device)}. Where the truth is certain, "
-        f"{share(int((~wrong).sum()), len(wrong))} of the results are within {NEAR:g} mm; "
+        f"{arguments.poses} poses a pair, any rotation, shifts up to {_SHIFT:g} mm; {machine(arguments.device)}. "
+        f"Where the truth is certain, {share(int(right.sum()), len(right))} of the results are within {NEAR:g} mm; "
         f"of the wrong ones {int((wrong & unsure).sum())} of {int(wrong.sum())} are flagged, "
-        f"of the right ones {int((~wrong & unsure).sum())} of {int((~wrong).sum())}.",
+        f"of the right ones {int((right & unsure).sum())} of {int(right.sum())}.",
         "",
         *header(
             *("pair", "kind", "truth certain", f"within {NEAR:g} mm", "median mm", "largest mm"),
