@@ -1,7 +1,8 @@
 """Where robust is not sure of its result it searches again, and otherwise: most pairs are easy, and the few others get the time.
 
 By itself (``auto``) it compares intensities first, which is fast and exact, and where this leaves doubt, edges, which neither
-another contrast nor a cropped image disturbs.  The more probable result stays.
+another contrast nor a cropped image disturbs.  The more probable result stays; where both agree but intensities left much
+unexplained in space, that of edges, which another contrast does not draw aside.
 """
 
 from dataclasses import fields
@@ -10,7 +11,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from .confidence import probability_of_success
+from . import affine
+from .confidence import OK, probability_of_success
 from .freedom import FreedomName
 from .grids import PairGrids
 from .initializer import Initializer
@@ -22,6 +24,8 @@ COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)
 # A thorough search by intensities alone; in space it would take a minute.
 THOROUGH = {2: Plan(rotations=64, each=3, starts=60, unlearned_starts=60, basins=(10, 4), margins=(0.2, 0.2, 0.08))}
 _SURE = 0.95  # probability from which a result by intensities is not looked at again
+_MUCH = {2: torch.inf, 3: 0.3}  # unexplained: two contrasts that are not far apart leave as much, and more than noise does
+_AGREE = 3.0  # samples of the finest grid
 _SHARE = 0.7  # of the progress, for the first search
 
 
@@ -42,7 +46,8 @@ def robust_with_second_search(
     first = robust(grids, levels, start, *common, lambda stage, share: report(stage, _SHARE * share), first_plan)
     assert first.evidence is not None
     probability = _probabilities(first.evidence)
-    unsure = torch.nonzero(probability < _SURE)[:, 0].tolist()
+    much = first.evidence.unexplained.cpu() > (_MUCH[grids.dimension] if comparison == "auto" else torch.inf)
+    unsure = torch.nonzero((probability < _SURE) | much)[:, 0].tolist()
     if second_plan is None or not unsure:
         return first
     rows = torch.tensor(unsure, device=start.device)
@@ -52,7 +57,10 @@ def robust_with_second_search(
 
     second = robust(grids.select(rows), levels, start[rows], *common, report_second, second_plan)
     assert second.evidence is not None
-    better = (_probabilities(second.evidence) >= probability[unsure]).to(start.device)
+    second_probability = _probabilities(second.evidence)
+    agree = (affine.distance(first.x[rows], second.x) * levels[-1] / 2).cpu() < _AGREE
+    better = (second_probability >= probability[unsure]) | (agree & much[unsure] & (second_probability >= OK))
+    better = better.to(start.device)
     evidence = Evidence(**_replaced(first.evidence, second.evidence, rows[better], better))
     spent = first.evaluations.index_add(0, rows, second.evaluations)
     changed = _replaced(first, second, rows[better], better, ("x", "before", "after"))
