@@ -39,7 +39,7 @@ def robust_with_second_search(
     report: Report,
     comparison: Comparison = "auto",
 ) -> Outcome:
-    """``robust``, and for the pairs that are not surely right once more by another plan; the more probable result of each stays."""
+    """``robust``, and for the pairs that are not surely right once more by another plan; which result stays, the module says."""
     common = (network, freedom_name, rotation_range)
     first_plan = PLANS["edges" if comparison == "edges" else "intensities", grids.dimension]
     second_plan = {"auto": PLANS["edges", grids.dimension], "intensities": THOROUGH.get(grids.dimension), "edges": None}[comparison]

@@ -128,3 +128,24 @@ def test_progress_never_falls(plans):
     shares = [share for stage, share in told if stage]
     assert len(plans) == 2 and shares == sorted(shares) and shares[-1] <= 1
     assert any(stage.startswith("second search: ") for stage, _ in told)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("away", [0.0, 1.0], ids=["they agree", "they do not"])
+def test_edges_have_the_last_word_where_both_agree_and_much_is_unexplained(monkeypatch, away):
+    """Though by its probability the result by intensities would stay."""
+    first = first_search([EASY])
+
+    def search(grids, *others):
+        found = robust(grids, *others)
+        if others[6] is PLANS["intensities", 2]:
+            return found
+        return dataclasses.replace(found, x=found.x + away)
+
+    monkeypatch.setattr(second_search, "robust", search)
+    monkeypatch.setattr(second_search, "_MUCH", {2: 0.0})
+    monkeypatch.setattr(second_search, "probability_of_success", lambda evidence, row: 0.8 if evidence.edges[row] else 0.99)
+    outcome = robust_with_second_search(*settings([EASY]))
+    assert outcome.evidence.edges.tolist() == [away == 0.0]
+    if away:
+        torch.testing.assert_close(outcome.x, first.x, rtol=0, atol=0)
