@@ -17,22 +17,26 @@ IMPORT_ROOTS = (ROOT / "MetaAffineReg", ROOT / "MetaAffineRegTraining")
 RINGS = ("core", "house", "mrml", "panel")
 COMMANDS = {
     "demo": [str(ROOT / "Testing" / "Demo" / "demo.py")],
+    "panel": [str(ROOT / "Testing" / "Demo" / "panel.py")],
     "test": ["-m", "pytest"],
     "register": ["-m", "MetaAffineRegCLI.register"],
     "batch": ["-m", "MetaAffineRegCLI.batch"],
+    "slicer-batch": [str(ROOT / "MetaAffineReg" / "Scripts" / "register_batch.py")],
     "train": ["-m", "MetaAffineRegTrainingCLI.train"],
     "benchmark": [str(ROOT / "Testing" / "Benchmarks" / "benchmark.py")],
 }
 USAGE = """usage: python3 run.py WORD [words ...]
 
-demo       register a real head image against a known truth, Slicer not needed
-test       run the tests; name rings to run only these: core, house, mrml, panel
-register   register one image file to another
-batch      register the pairs of a table
-train      train an initializer
-benchmark  measure quality and speed
+demo          register a real head image against a known truth, Slicer not needed
+panel         open the panel of the Slicer module on a screen, Slicer not needed
+test          run the tests; name rings to run only these: core, house, mrml, panel
+register      register one image file to another
+batch         register the pairs of a table
+slicer-batch  register the pairs of a table or of a Slicer scene, with a page to check them, and write a scene
+train         train an initializer
+benchmark     measure quality and speed
 
-python3 run.py WORD --help tells more about demo, register, batch, train and benchmark."""
+python3 run.py WORD --help tells more about all but test."""
 
 
 def main(words: list[str]) -> int:

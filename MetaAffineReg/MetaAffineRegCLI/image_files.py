@@ -19,6 +19,20 @@ _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 @dataclass(frozen=True)
+class Voxels:
+    """What a file holds, as it holds it: (nk, nj, ni), for colours (nk, nj, ni, 3 or 4), where it lies and of how many dimensions."""
+
+    array: NDArray[np.generic]
+    geometry: ImageGeometry
+    dimension: int
+
+    @property
+    def is_color(self) -> bool:
+        """Whether a voxel is red, green, blue and perhaps opacity."""
+        return self.array.ndim == 4
+
+
+@dataclass(frozen=True)
 class ImageFile:
     """An image as it was read: remarks on what was converted, and how many dimensions the file has."""
 
@@ -30,10 +44,23 @@ class ImageFile:
 def read_image(path: str | Path) -> ImageFile:
     """An image file or a folder with one DICOM series.
 
-    Raises InputError where it is missing, unreadable, four-dimensional, too large, has vectors that are no colours,
-    or can't be registered (see ``Image.checked``).
+    Raises InputError as ``read_voxels`` does and for what can't be registered (see ``Image.checked``).
     """
     path = Path(path)
+    voxels = read_voxels(path)
+    array = voxels.array
+    remarks: tuple[str, ...] = ()
+    if voxels.is_color:
+        array = array[..., :3].astype(np.float32) @ np.asarray(_LUMINANCE, np.float32)
+        remarks = (f"{path.name}: colours converted to grey values",)
+    return ImageFile(Image.checked(array, voxels.geometry, path.name), remarks, voxels.dimension)
+
+
+def read_voxels(path: Path) -> Voxels:
+    """The numbers in an image file or in a folder with one DICOM series.
+
+    Raises InputError where it is missing, unreadable, four-dimensional, too large or has vectors that are no colours.
+    """
     if not path.exists():
         raise InputError(f"{path} does not exist; give an image file or a folder with a DICOM series.")
     reader = _series_reader(path) if path.is_dir() else _file_reader(path)
@@ -43,17 +70,24 @@ def read_image(path: str | Path) -> ImageFile:
         raise InputError(f"{path} can't be read as an image ({_reason(error)}); convert it to NRRD, NIfTI, MHA or PNG.") from error
     components = volume.GetNumberOfComponentsPerPixel()
     array = sitk.GetArrayFromImage(volume)
-    remarks: tuple[str, ...] = ()
     if np.iscomplexobj(array) or components not in (1, 3, 4):
         raise InputError(f"{path} holds {components} numbers a pixel that are no colours; give an image with one value a pixel.")
-    if components > 1:
-        array = array[..., :3].astype(np.float32) @ np.asarray(_LUMINANCE, np.float32)
-        remarks = (f"{path.name}: colours converted to grey values",)
     try:
         geometry = ImageGeometry.from_lattice(volume.GetSize(), volume.GetSpacing(), volume.GetOrigin(), np.asarray(volume.GetDirection()))
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from error
-    return ImageFile(Image.checked(array.reshape(geometry.size[::-1]), geometry, path.name), remarks, volume.GetDimension())
+    shape = (*geometry.size[::-1], *((components,) if components > 1 else ()))
+    return Voxels(array.reshape(shape), geometry, volume.GetDimension())
+
+
+def series_files(folder: Path) -> tuple[Path, ...]:
+    """The files of the one DICOM series in a folder, in their order in space; raises InputError where there is none or more."""
+    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    if not series:
+        raise InputError(f"{folder} is a folder without a DICOM series; give an image file or the folder of one series.")
+    if len(series) > 1:
+        raise InputError(f"{folder} holds {len(series)} DICOM series; move the one to register into a folder of its own.")
+    return tuple(map(Path, sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])))
 
 
 def resample(moving: Image, fixed: Image, fixed_to_moving_lps: Matrix) -> NDArray[np.float32]:
@@ -119,13 +153,8 @@ def _file_reader(path: Path) -> sitk.ImageFileReader:
 
 
 def _series_reader(path: Path) -> sitk.ImageSeriesReader:
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(path))
-    if not series:
-        raise InputError(f"{path} is a folder without a DICOM series; give an image file or the folder of one series.")
-    if len(series) > 1:
-        raise InputError(f"{path} holds {len(series)} DICOM series; move the one to register into a folder of its own.")
     reader = sitk.ImageSeriesReader()
-    reader.SetFileNames(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(path), series[0]))
+    reader.SetFileNames([str(name) for name in series_files(path)])
     return reader
 
 

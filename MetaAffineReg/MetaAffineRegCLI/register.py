@@ -105,15 +105,14 @@ def _write(arguments: argparse.Namespace, fixed: "ImageFile", moving: "ImageFile
             remarks = (*fixed.remarks, *moving.remarks)
             report = document(result, fixed.image.geometry, remarks, kept.name if kept else None)
             parts[arguments.report].write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
-        if arguments.warped or arguments.picture:
-            after = resample(moving.image, fixed.image, result.fixed_to_moving_lps)
         if arguments.warped:
+            after = resample(moving.image, fixed.image, result.fixed_to_moving_lps)
             write_image(parts[arguments.warped], Image(after, fixed.image.geometry, "warped"), fixed.dimension)
         if arguments.picture:
             from .picture import draw
 
             caption = summary(result, fixed.image.geometry)
-            draw(parts[arguments.picture], fixed.image, resample(moving.image, fixed.image, start), after, caption)
+            draw(parts[arguments.picture], fixed.image, moving.image, start, result.fixed_to_moving_lps, caption)
         if kept is None:
             second.unlink(missing_ok=True)
     return kept

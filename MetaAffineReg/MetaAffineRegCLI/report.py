@@ -1,11 +1,11 @@
 """Results as plain figures for people and programs."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from MetaAffineRegLib.geometry import ImageGeometry, Matrix
+from MetaAffineRegLib.map_figures import MapFigures
 from MetaAffineRegLib.registration import Result
 
 _CONFIDENCE = ("status", "probability", "overlap", "margin", "consistency_mm")
@@ -24,11 +24,15 @@ def runner_up(result: Result) -> Matrix | None:
 
 
 def judgement(result: Result) -> str:
-    """Status and probability in words; empty for a method that does not judge itself.  No probability is told as certain."""
+    """Status and probability in words; empty for a method that does not judge itself."""
     if result.confidence is None:
         return ""
-    percent = 100 * min(max(result.confidence.probability, 0.01), 0.99)
-    return f"{result.confidence.status}, {percent:.0f} % likely to be right"
+    return f"{result.confidence.status}, {percent(result.confidence.probability)} % likely to be right"
+
+
+def percent(probability: float) -> int:
+    """A probability 0 .. 1 as people are told it: none as certain."""
+    return round(100 * min(max(probability, 0.01), 0.99))
 
 
 def caution(status: str | None, runner_up_file: str | None) -> str:
@@ -60,16 +64,9 @@ def figures(result: Result, fixed: ImageGeometry) -> dict[str, Any]:
     shift_mm: how far the centre of the fixed image moves; status to consistency_mm: the result's confidence.  None stands
     for what is not known and for numbers without end, as the margin where there is no runner-up.
     """
-    matrix, offset = result.fixed_to_moving_lps[:3, :3], result.fixed_to_moving_lps[:3, 3]
-    u, stretches, vh = np.linalg.svd(matrix)
-    cosine = (float(np.trace(u @ vh)) - 1) / 2
-    center = fixed.center_lps
     values = {
         **{name: getattr(result.confidence, name, None) for name in _CONFIDENCE},
-        "rotation_degrees": math.degrees(math.acos(min(1.0, max(-1.0, cosine)))),
-        "scale_min": float(stretches[-1]),
-        "scale_max": float(stretches[0]),
-        "shift_mm": float(np.linalg.norm(matrix @ center + offset - center)),
+        **asdict(MapFigures.of(result.fixed_to_moving_lps, fixed)),
         "criterion": criterion_name(result),
         "criterion_before": result.criterion_before,
         "criterion_after": result.criterion_after,

@@ -22,6 +22,15 @@ class Candidates:
         """These and those."""
         return Candidates(torch.cat((self.x, other.x)), torch.cat((self.pair, other.pair)), torch.cat((self.value, other.value)))
 
+    def lowest(self, count: int) -> "Candidates":
+        """Of each pair those ``count`` whose value is the lowest, of whatever basin, in the order in which they stand."""
+        order = torch.argsort(self.value, stable=True)
+        order = order[torch.argsort(self.pair[order], stable=True)]
+        pair = self.pair[order]
+        rank = torch.arange(len(pair), device=pair.device) - torch.searchsorted(pair, pair)
+        rows = order[rank < count].sort().values
+        return Candidates(self.x[rows], self.pair[rows], self.value[rows])
+
     def best(self, count: int, margin: float = torch.inf) -> "Candidates":
         """Of each pair the best ``count`` of different basins whose value is within ``margin`` of its best; pair by pair, best first.
 

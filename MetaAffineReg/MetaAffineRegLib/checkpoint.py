@@ -11,10 +11,10 @@ import torch
 from .errors import InputError
 from .files import written_together
 from .initializer import Initializer, InitializerConfig
+from .model_card import available_models
 
 FORMAT = "MetaAffineReg initializer"
 VERSION = 1
-MODELS = Path(__file__).resolve().parent.parent / "Resources" / "Models"
 _LARGEST_FILE = 64 << 20  # bytes once unpacked; a shipped model has some hundred thousand
 
 
@@ -25,11 +25,6 @@ class Model:
     name: str
     network: Initializer
     card: dict[str, Any]
-
-
-def available_models() -> dict[str, Path]:
-    """Shipped models by name."""
-    return {path.stem: path for path in sorted(MODELS.glob("*.pt"))}
 
 
 def save(path: Path, network: Initializer, card: dict[str, Any], **extra: Any) -> None:

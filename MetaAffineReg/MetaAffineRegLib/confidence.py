@@ -1,10 +1,12 @@
 """How likely a result is right, from the evidence that a registration leaves.
 
 The probability that a result is good is a logistic function of the share of the content left unexplained, of the margin of the
-runner-up and of the distance between the way there and the way back; that it is not the runner-up that is right, one of the margin: one
-half where both fit alike, as on a symmetric object.  Their product is the probability of success.  The weights, those of intensities
-and of edges, of planes and of volumes apart, are fitted to pairs with a known truth, among them many that a weakened search gets wrong
-and strangers that have none; they lie in ``Resources/confidence.json``, which ``run.py benchmark calibrate`` writes.
+runner-up, of the distance between the way there and the way back, and of the shares of either image that are left unexplained: one of
+them is small where something is missing from the other, and none where the result is wrong; that it is not the runner-up that is
+right, one of the margin: one half where both fit alike, as on a symmetric object.  Their product is the probability of success.  The
+weights, those of intensities and of edges, of planes and of volumes apart, are fitted to pairs with a known truth, among them many that
+a weakened search gets wrong and strangers that have none; they lie in ``Resources/confidence.json``, which ``run.py benchmark
+calibrate`` writes.
 """
 
 import json
@@ -34,8 +36,7 @@ def probability_of_success(evidence: Evidence, row: int) -> float:
     if not math.isfinite(float(evidence.unexplained[row])):
         return 0.0
     weights = _calibration()[kind_of(evidence, row)]
-    terms = features(float(evidence.unexplained[row]), float(evidence.margin[row]), float(evidence.consistency[row]))
-    score = sum(weight * term for weight, term in zip(weights, terms, strict=True))
+    score = sum(weight * term for weight, term in zip(weights, features(evidence, row), strict=True))
     return _logistic(score) * not_the_runner_up(float(evidence.margin[row]))
 
 
@@ -44,10 +45,13 @@ def kind_of(evidence: Evidence, row: int) -> str:
     return f"{'edges' if evidence.edges[row] else 'intensities'}-{evidence.runner_up.shape[1]}d"
 
 
-def features(unexplained: float, margin: float, consistency: float) -> tuple[float, float, float, float]:
-    """What the logistic function sees: one, and the logarithms of the share, of the margin and of the distance in samples."""
-    lead = min(max(margin, 0.0), _CLEAR_LEAD)
-    return 1.0, math.log(unexplained + 0.01), math.log(lead + 0.01), math.log(min(consistency, 1e6) + 0.02)
+def features(evidence: Evidence, row: int) -> tuple[float, ...]:
+    """What the logistic function sees: one, and the logarithms of the share, of the margin, of the distance in samples, and of the lesser
+    and the larger share of one image."""
+    lead = min(max(float(evidence.margin[row]), 0.0), _CLEAR_LEAD)
+    distance = min(float(evidence.consistency[row]), 1e6)
+    sides = sorted(evidence.sides[row].tolist())
+    return 1.0, *map(math.log, (float(evidence.unexplained[row]) + 0.01, lead + 0.01, distance + 0.02, sides[0] + 0.01, sides[1] + 0.01))
 
 
 def not_the_runner_up(margin: float) -> float:

@@ -80,10 +80,13 @@ class EdgeTensors:
 
 def _waves(values: Tensor, inside: Tensor, d: int) -> Tensor:
     """1, cos(k w v), sin(k w v), k = 1 .., of an image's values v, held within limits, where it is: ``(.., *S)`` -> ``(.., K, *S)``."""
-    frequencies = _FREQUENCY * torch.arange(1, _TERMS + 1, dtype=values.dtype, device=values.device).view(-1, *(1,) * d)
-    angles = frequencies * values.clamp(-_LARGEST, _LARGEST).unsqueeze(-d - 1)
-    inside = inside.unsqueeze(-d - 1)
-    return torch.cat((inside, inside * angles.cos(), inside * angles.sin()), -d - 1)
+    angles = _FREQUENCY * values.clamp(-_LARGEST, _LARGEST)
+    cosine, sine = angles.cos(), angles.sin()
+    cosines, sines = [inside, inside * cosine], [inside * sine]
+    for k in range(1, _TERMS):  # the sum of two angles
+        cosines.append(cosines[k] * cosine - sines[k - 1] * sine)
+        sines.append(sines[k - 1] * cosine + cosines[k] * sine)
+    return torch.stack((*cosines, *sines), -d - 1)
 
 
 def _welsch_series() -> list[float]:

@@ -169,10 +169,51 @@ class UnexplainedContent(IntensityTerm):
         return square.mul_(share), share.square_()
 
 
+class UnexplainedSide(UnexplainedContent):
+    """Which share of what one of the images shows on the overlap the other leaves unexplained.
+
+    The sum of q rho(fixed - moving) over that of rho(side), with q = rho(side) / scale^2, at most one.  Where something is cut away from
+    one image, that one is explained and the other is not; a wrong map explains neither.
+    """
+
+    def __init__(self, scale: float, moving: bool):
+        super().__init__(scale)
+        self.moving = moving  # which side
+
+    def compare(self, fixed: Tensor, warped: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        values, coverage = fixed[:, :1], fixed[:, 1:]
+        shown_fixed, shown_moving = warped[:, 1:] * values, coverage * warped[:, :1]
+        side = shown_moving if self.moving else shown_fixed
+        residual = shown_moving - shown_fixed
+        cost, weight = self._rho(residual)
+        content, weight_side = self._rho(side)
+        share = content * self.scale**-2
+        slope = 2 * weight * residual * share
+        by_side = 2 * weight_side * side
+        zero = torch.zeros_like(side)
+        by_content = torch.cat((by_side * coverage, zero) if self.moving else (zero, by_side * values), 1)
+        by_cost = torch.cat((slope * coverage, -slope * values), 1) + cost * self.scale**-2 * by_content
+        return total(cost * share), total(content), by_cost, by_content
+
+    def floor_and_price(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
+        floor, price = super().floor_and_price(fixed)
+        return floor / 2, price
+
+    def curvature_root(self, fixed: Tensor, warped: Tensor) -> Tensor:
+        """How much the side shows is taken for constant."""
+        values, coverage = fixed[:, :1], fixed[:, 1:]
+        shown_fixed, shown_moving = warped[:, 1:] * values, coverage * warped[:, :1]
+        content = self._rho(shown_moving if self.moving else shown_fixed)[0]
+        weight = self._rho(shown_moving - shown_fixed)[1] * content * self.scale**-2
+        root = (2 * weight).sqrt() * _spread(self.divisor(total(content), fixed).rsqrt(), fixed)
+        return torch.cat((coverage * root, -values * root), 1)
+
+
 mean_squares = MeanSquares()
 overlap_mean_squares = OverlapMeanSquares()
 unexplained_content = UnexplainedContent(0.15)
 unexplained_detail = UnexplainedContent(0.1)  # for fine grids, where little is averaged away
+unexplained_sides = UnexplainedSide(0.1, moving=False), UnexplainedSide(0.1, moving=True)
 
 # What a network may have learned to read, by the name in its configuration.
 DATA_TERMS: dict[str, DataTerm] = {"mean_squares": mean_squares, "unexplained_content": unexplained_content}

@@ -34,9 +34,16 @@ class FusedImages:
         self.sizes = tuple(fixed.shape[2:])
         d = len(self.sizes)
         self.fixed_tensor = fixed
+        self._floors: dict[DataTerm, tuple[Tensor, Tensor]] = {}
         self.fixed = fixed.reshape(*fixed.shape[:2], -1, self.sizes[-1]).contiguous().numpy()
         bordered = F.pad(moving, ((kernels.BORDER,) * (2 * d)) + (0, moving.shape[1] % 2)).movedim(1, -1).contiguous()
         self.words = bordered.flatten(1, -2).numpy().view(np.int64)
+
+    def floor_and_price(self, data_term: DataTerm) -> tuple[Tensor, Tensor]:
+        """Those of the data term, see ``data_terms``; kept, since they are asked for often."""
+        if data_term not in self._floors:
+            self._floors[data_term] = data_term.floor_and_price(self.fixed_tensor)
+        return self._floors[data_term]
 
     @classmethod
     def of(cls, fixed: Tensor, moving: Tensor, data_term: DataTerm) -> "FusedImages":
@@ -53,7 +60,7 @@ class FusedObjective:
         self._images, self._data_term, self._regularizer = images, data_term, regularizer
         batch, d = len(images.fixed), len(images.sizes)
         self._pair = torch.arange(batch) if pair is None else pair
-        floor, price = data_term.floor_and_price(images.fixed_tensor)
+        floor, price = images.floor_and_price(data_term)
         inverse = torch.eye(d, dtype=torch.float64).repeat(batch, 1, 1) if regularizer is None else regularizer.inverse
         weight = torch.zeros(batch, dtype=torch.float64) if regularizer is None else regularizer.weight
         by_pair = (_array(numbers) for numbers in (floor, price, inverse, weight))
@@ -97,7 +104,7 @@ class FusedObjective:
         covered = FusedObjective(self._images, data_terms.overlap_mean_squares).select(self._pair)
         maps, contents = _array(x), np.empty(len(x))
         covered._share_out(lambda first, last, _: compiled_lbfgs.content_many(*covered._problem(), maps, first, last, contents), 1)
-        floor = data_terms.overlap_mean_squares.floor_and_price(self._images.fixed_tensor)[0]
+        floor, _ = self._images.floor_and_price(data_terms.overlap_mean_squares)
         return torch.from_numpy(contents) * data_terms.OVERLAP_FLOOR / floor[self._pair]
 
     def minimize(
@@ -150,6 +157,9 @@ _KERNEL_TERMS: dict[type, Callable[[Any], Any]] = {
     data_terms.MeanSquares: lambda term: kernel_intensities.MeanSquares(),
     data_terms.OverlapMeanSquares: lambda term: kernel_intensities.OverlapMeanSquares(),
     data_terms.UnexplainedContent: lambda term: kernel_intensities.UnexplainedContent(False, np.float32(term.scale**-2)),
+    data_terms.UnexplainedSide: lambda term: (
+        kernel_intensities.UnexplainedOfMoving if term.moving else kernel_intensities.UnexplainedOfFixed
+    )(False, np.float32(term.scale**-2)),
     NormalizedGradients: lambda term: kernel_edges.NormalizedGradients(False, np.float32(term.edge**2)),
 }
 

@@ -26,6 +26,16 @@ class UnexplainedContent(NamedTuple):
     inverse_square: np.float32  # of the scale
 
 
+class UnexplainedOfFixed(NamedTuple):
+    outside: bool
+    inverse_square: np.float32
+
+
+class UnexplainedOfMoving(NamedTuple):
+    outside: bool
+    inverse_square: np.float32
+
+
 def compare(term, f, c, v, m):
     """Of one sample, fixed value and coverage f, c, moving v, m: cost, content, and half their derivatives by v and m (cost first)."""
     raise NotImplementedError("only compiled code compares samples one by one")
@@ -39,6 +49,7 @@ def curve(term, f, c, v, m):
 @overload(compare)
 def _compare(term, f, c, v, m):
     one, zero = np.float32(1), np.float32(0)
+    of_moving = term.instance_class is UnexplainedOfMoving
 
     def mean_squares(term, f, c, v, m):
         residual = v - f
@@ -64,14 +75,32 @@ def _compare(term, f, c, v, m):
             share_fixed * share_fixed * shown_fixed * f,
         )
 
-    return {MeanSquares: mean_squares, OverlapMeanSquares: overlap_mean_squares, UnexplainedContent: unexplained_content}[
-        term.instance_class
-    ]
+    def unexplained_side(term, f, c, v, m):
+        shown_moving, shown_fixed = c * v, m * f
+        side = shown_moving if of_moving else shown_fixed
+        residual = shown_moving - shown_fixed
+        square, square_side = residual * residual, side * side
+        share, share_side = one / (one + square * term.inverse_square), one / (one + square_side * term.inverse_square)
+        content = square_side * share_side
+        part, slope = content * term.inverse_square, share_side * share_side * side * (c if of_moving else f)
+        weight, by_part = share * share * residual * part, square * share * term.inverse_square * slope
+        by_v, by_m = (by_part, zero) if of_moving else (zero, by_part)
+        slope_v, slope_m = (slope, zero) if of_moving else (zero, slope)
+        return square * share * part, content, weight * c + by_v, -weight * f + by_m, slope_v, slope_m
+
+    return {
+        MeanSquares: mean_squares,
+        OverlapMeanSquares: overlap_mean_squares,
+        UnexplainedContent: unexplained_content,
+        UnexplainedOfFixed: unexplained_side,
+        UnexplainedOfMoving: unexplained_side,
+    }[term.instance_class]
 
 
 @overload(curve)
 def _curve(term, f, c, v, m):
     one, zero = np.float32(1), np.float32(0)
+    of_moving = term.instance_class is UnexplainedOfMoving
 
     def mean_squares(term, f, c, v, m):
         return one, one, zero
@@ -84,12 +113,24 @@ def _curve(term, f, c, v, m):
         share = one / (one + residual * residual * term.inverse_square)
         return share * share, c, -f
 
-    return {MeanSquares: mean_squares, OverlapMeanSquares: overlap_mean_squares, UnexplainedContent: unexplained_content}[
-        term.instance_class
-    ]
+    def unexplained_side(term, f, c, v, m):
+        shown_moving, shown_fixed = c * v, m * f
+        side = shown_moving if of_moving else shown_fixed
+        residual = shown_moving - shown_fixed
+        share = one / (one + residual * residual * term.inverse_square)
+        part = side * side * term.inverse_square
+        return share * share * part / (one + part), c, -f
+
+    return {
+        MeanSquares: mean_squares,
+        OverlapMeanSquares: overlap_mean_squares,
+        UnexplainedContent: unexplained_content,
+        UnexplainedOfFixed: unexplained_side,
+        UnexplainedOfMoving: unexplained_side,
+    }[term.instance_class]
 
 
-_TERMS = (MeanSquares, OverlapMeanSquares, UnexplainedContent)
+_TERMS = (MeanSquares, OverlapMeanSquares, UnexplainedContent, UnexplainedOfFixed, UnexplainedOfMoving)
 
 
 @overload(sum_row)

@@ -9,13 +9,15 @@ from torch import Tensor
 class Evidence:
     """What speaks for and against the maps of a batch.
 
-    unexplained: share of the content on the overlap that the map leaves unexplained; overlap: share of the fixed image that
+    unexplained: share of the content on the overlap that the map leaves unexplained; sides: the same of what the fixed and of what the
+    moving image shows there, by their intensities, ``(B, 2)``; overlap: share of the fixed image that
     the moving one covers; margin: by how much more the runner-up leaves unexplained; consistency: root mean square distance, in
     samples of the finest grid, between the map and the inverse of what registering the other way round makes of it; each ``(B,)``.
     runner_up: the best map of another basin, ``(B, d, d + 1)``; edges: whether edges were compared rather than intensities, ``(B,)``.
     """
 
     unexplained: Tensor
+    sides: Tensor
     overlap: Tensor
     margin: Tensor
     consistency: Tensor

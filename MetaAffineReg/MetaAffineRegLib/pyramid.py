@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .geometry import Matrix
 from .image import Image
-from .sampling import axis_coordinates, sample
+from .sampling import mapped_grid, sample
 
 
 def resample(
@@ -40,18 +40,19 @@ def resample(
     scale = 2 / np.array([image.geometry.size[axis] for axis in axes])
     matrix = to_index[np.ix_(axes, range(d))] * scale[:, None]
     offset = (to_index[list(axes), 3] + 0.5) * scale - 1
-    coordinate = axis_coordinates(size, dtype=torch.float64)
-    z = torch.stack(torch.meshgrid(*[coordinate] * d, indexing="ij")[::-1], -1)
-    grid = z @ torch.from_numpy(matrix.T) + torch.from_numpy(offset)
+    to_lattice = torch.from_numpy(np.concatenate((matrix, offset[:, None]), 1)).to(device)[None]
     both = torch.cat((values, torch.ones_like(values)), 1)
-    return sample(both, grid[None].to(device=device, dtype=dtype))[0]
+    return sample(both, mapped_grid(to_lattice, (size,) * d, dtype))[0]
 
 
 def pyramid(finest: Tensor, sizes: tuple[int, ...]) -> dict[int, Tensor]:
     """``(B, C, *S)`` averaged down to each of ``sizes``, which divide the finest; samples keep their place in [-1, 1]^d."""
-    n, d = finest.shape[-1], finest.ndim - 2
-    average = F.avg_pool2d if d == 2 else F.avg_pool3d
-    return {size: finest if size == n else average(finest, n // size) for size in sizes}
+    average = F.avg_pool2d if finest.ndim == 4 else F.avg_pool3d
+    levels = {finest.shape[-1]: finest}
+    for size in sorted(set(sizes) - set(levels), reverse=True):
+        finer = min(larger for larger in levels if larger % size == 0)  # the mean of means of as many is the mean
+        levels[size] = average(levels[finer], finer // size)
+    return {size: levels[size] for size in sizes}
 
 
 def _smooth(values: Tensor, axis: int, ratio: float) -> Tensor:

@@ -8,7 +8,7 @@ plain, learn, comb  the paper's, from one start (see ``single_start``)
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,14 +16,16 @@ import numpy as np
 import torch
 
 from .backends import BackendChoice, choose_backend
-from .checkpoint import Model, available_models, load
+from .checkpoint import Model, load
 from .confidence import Status, probability_of_success, status_of
 from .devices import DeviceName, choose_device
 from .errors import Cancelled, InputError
 from .freedom import FreedomName
 from .geometry import Matrix, PairFrame, pair_frame
+from .gpu_memory import in_parts
 from .grids import PairGrids
 from .image import Image
+from .model_card import available_models
 from .outcome import Evidence, Outcome
 from .robust import Look
 from .second_search import COMPARISONS, Comparison, robust_with_second_search
@@ -140,20 +142,22 @@ def register(
     results: dict[int, Result] = {}
     for dimension, model in sorted(models.items()):
         rows = [row for row, frame in enumerate(frames) if frame.dimension == dimension]
-        chunk = _chunk_size(dimension)
-        for first in range(0, len(rows), chunk):
-            part = rows[first : first + chunk]
-            done = len(results) / len(pairs)
-            share = len(part) / len(pairs)
 
-            def report(stage: str, fraction: float, done: float = done, share: float = share) -> None:
+        def work(part: list[int], here: torch.device, model: Model | None = model) -> list[Result]:
+            done, share = len(results) / len(pairs), len(part) / len(pairs)
+
+            def report(stage: str, fraction: float) -> None:
                 if cancelled():
                     raise Cancelled
                 if stage:
                     progress(stage, done + share * fraction)
 
-            found = _register_batch([pairs[row] for row in part], [frames[row] for row in part], settings, model, device, report)
+            found = _register_batch([pairs[row] for row in part], [frames[row] for row in part], settings, model, here, report)
             results.update(zip(part, found, strict=True))
+            return found
+
+        for row, (result, notes) in zip(rows, in_parts(rows, _chunk_size(dimension), device, work), strict=True):
+            results[row] = replace(result, notes=(*notes, *result.notes)) if notes else result
     progress("done", 1.0)
     return [results[row] for row in range(len(pairs))]
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from . import affine
 from .candidates import Candidates
 from .correlation_features import INTENSITY_WAVES, EdgeTensors, Features
-from .data_terms import DATA_TERMS, DataTerm, unexplained_content, unexplained_detail
+from .data_terms import DATA_TERMS, DataTerm, unexplained_content, unexplained_detail, unexplained_sides
 from .freedom import FreedomName, freedom
 from .grids import PairGrids
 from .initializer import Initializer
@@ -36,6 +36,7 @@ _POLISH = 6  # iterations from each start on the coarsest grid
 _UNLEARNED = 8  # iterations of the unlearned branch
 _REFINE = 20  # iterations on each of the two finest grids
 _BACK = 10  # iterations of the way back
+_ROUGH, _FINE = 3e-2, 5e-3  # samples: steps below end a refinement, on the way and where its end counts
 
 Report = Callable[[str, float], None]
 
@@ -45,23 +46,24 @@ class Plan:
     """How much is tried.  The defaults were chosen on validation pairs; the ablation shows what each part is worth.
 
     rotations: over the full range; search: the level on which translations are searched; each, translations: how many and which for
-    a rotation; starts: how many of them go on; learned, unlearned: the branches they take, unlearned being the freedom of its maps (None
-    leaves it out) and unlearned_starts how many take it; basins: how many stay for the third and for the fourth level; margins: of
-    the starts and of these basins only such whose value is that close to the best; features: of the search; coarse, fine: data terms of
-    the first two and of the last two levels; gamma: weight of the regularizer; curvature: whether the Gauss-Newton matrix is the
-    initial Hessian of L-BFGS.
+    a rotation; polished: how many of them are refined on that level; starts: how many of these go on; learned, unlearned: the branches
+    they take, unlearned being the freedom of its maps (None leaves it out) and unlearned_starts how many take it; basins: how many stay
+    for the third and for the fourth level; margins: of the starts and of these basins only such whose value is that close to the best;
+    features: of the search; coarse, fine: data terms of the first two and of the last two levels; gamma: weight of the regularizer;
+    curvature: whether the Gauss-Newton matrix is the initial Hessian of L-BFGS.
     """
 
-    rotations: int = 24
+    rotations: int = 20
     search: int = 0
     each: int = 1
     translations: Translations = "search"
+    polished: int = 16
     starts: int = 20
     learned: bool = True
     unlearned: FreedomName | None = "rigid"
     unlearned_starts: int = 8
     basins: tuple[int, int] = (4, 2)
-    margins: tuple[float, float, float] = (0.08, 0.1, 0.04)
+    margins: tuple[float, float, float] = (0.05, 0.1, 0.04)
     features: Features = INTENSITY_WAVES
     coarse: DataTerm = unexplained_content
     fine: DataTerm = unexplained_detail
@@ -70,11 +72,18 @@ class Plan:
 
 
 Look = Literal["intensities", "edges"]
-_EDGES = Plan(features=EdgeTensors(normalized_gradients), coarse=normalized_gradients, fine=normalized_gradients, learned=False)
+_EDGES = Plan(
+    polished=120,
+    margins=(0.08, 0.1, 0.04),
+    features=EdgeTensors(normalized_gradients),
+    coarse=normalized_gradients,
+    fine=normalized_gradients,
+    learned=False,
+)
 # What is tried first, by what is compared and by dimension; edges need a finer grid to be told apart in the plane.
 PLANS: dict[tuple[Look, int], Plan] = {
     ("intensities", 2): Plan(),
-    ("intensities", 3): Plan(rotations=120),
+    ("intensities", 3): Plan(rotations=120, polished=120, margins=(0.08, 0.1, 0.04)),
     ("edges", 2): replace(_EDGES, rotations=36, search=1, starts=40, unlearned_starts=40, basins=(8, 3), margins=(0.2, 0.2, 0.1)),
     ("edges", 3): replace(_EDGES, rotations=120, fine=faint_gradients),
 }
@@ -108,7 +117,7 @@ class _Stages:
         pair = torch.arange(len(base), device=base.device).repeat_interleave(x.shape[1])
         there = torch.isfinite(value.flatten())
         found = Candidates(x.flatten(0, 1)[there], pair[there], value.flatten()[there])
-        found = self.refined(found, coarsest, _POLISH, "rigid")
+        found = self.refined(found.lowest(plan.polished), coarsest, _POLISH, "rigid")
         return self.judged(found, self.levels[1]).best(plan.starts, plan.margins[0])
 
     def learned(self, found: Candidates, network: Initializer) -> Candidates:
@@ -126,15 +135,18 @@ class _Stages:
         self.count(found.pair, self.grids.cost(size))
         return self.guarded(found.x, found.pair, value)
 
-    def refined(self, found: Candidates, size: int, iterations: int, freedom_name: FreedomName | None = None) -> Candidates:
-        """L-BFGS from each map on the grid of ``size``, the Gauss-Newton matrix there as its initial Hessian."""
+    def refined(
+        self, found: Candidates, size: int, iterations: int, freedom_name: FreedomName | None = None, tolerance: float = _ROUGH
+    ) -> Candidates:
+        """L-BFGS from each map on the grid of ``size``, until a step is below ``tolerance`` samples of it; the Gauss-Newton matrix there is
+        its initial Hessian."""
         parameters = freedom(freedom_name or self.freedom_name, found.x)
         end = self.objective(size, found.pair).minimize(
             parameters,
             iterations=iterations,
             unit=2 / size,
             curved=self.plan.curvature,
-            tolerance=(1e-3 if size == self.levels[-1] else 1e-2) * 2 / size,
+            tolerance=tolerance * 2 / size,
             check=lambda: self.report("", 0),
         )
         self.count(found.pair, (end.evaluations + self.plan.curvature) * self.grids.cost(size))
@@ -178,8 +190,8 @@ def robust(
 ) -> Outcome:
     """Register a batch from around start ``(B, d, d + 1)``, ``levels`` being four grid sizes, coarse to fine.
 
-    ``rotation_range`` in degrees, up to 180; ``report`` is called with a stage and the share that is done, and often with an empty
-    stage; it may raise to end the work.
+    ``rotation_range`` in degrees, up to 180; ``report`` is called with a stage, figures so far in brackets, and the share that is
+    done, and often with an empty stage; it may raise to end the work.
     """
     stages = _Stages(grids, levels, start, freedom_name, rotation_range, plan, report)
     parameters = freedom(freedom_name, start)
@@ -194,18 +206,29 @@ def robust(
     if plan.unlearned:
         report("unlearned steps", 0.4)
         judged = judged.joined(stages.refined(found.best(plan.unlearned_starts), levels[1], _UNLEARNED, plan.unlearned))
-    report(f"refinement on a grid of {levels[2]}", 0.5)
-    found = stages.refined(judged.best(plan.basins[0], plan.margins[1]), levels[2], _REFINE).best(2)
+    found = judged.best(plan.basins[0], plan.margins[1])
+    report(f"refinement on a grid of {levels[2]}{_so_far(found, stages)}", 0.5)
+    found = stages.refined(found, levels[2], _REFINE).best(2)
     coarser = found
     stages.ease_regularizer(found.ranked(0)[1])
-    report(f"refinement on a grid of {levels[3]}", 0.7)
-    found = stages.refined(found.best(plan.basins[1], plan.margins[2]), levels[3], _REFINE).best(2)
+    found = found.best(plan.basins[1], plan.margins[2])
+    report(f"refinement on a grid of {levels[3]}{_so_far(found, stages)}", 0.7)
+    found = stages.refined(found, levels[3], _REFINE, tolerance=_FINE).best(2)
     before = stages.judged(own, levels[3])
     x, after = before.joined(found).best(1).ranked(0)
     margin, runner_up = _runner_up(found, coarser)
-    report("registration the other way round", 0.9)
+    report(f"registration the other way round{_so_far(found, stages)}", 0.9)
     evidence = _evidence(stages, start, x, after, margin, runner_up)
     return Outcome(x, before.value, after, stages.evaluations, evidence)
+
+
+def _so_far(found: Candidates, stages: _Stages) -> str:
+    """Figures of the best candidate in brackets, for the eyes of who waits for a single pair; nothing for more pairs."""
+    if len(stages.grids) > 1:
+        return ""
+    x, value = found.ranked(0)
+    degrees = math.degrees(float(affine.angle(affine.nearest_rotation(x[..., :-1] @ stages.inverse))))
+    return f" ({100 * float(value):.1f} % unexplained, turned by {degrees:.0f} degrees, {len(found.x)} candidates)"
 
 
 def _runner_up(finest: Candidates, coarser: Candidates) -> tuple[Tensor, Tensor]:
@@ -219,15 +242,16 @@ def _runner_up(finest: Candidates, coarser: Candidates) -> tuple[Tensor, Tensor]
 
 
 def _evidence(stages: _Stages, start: Tensor, x: Tensor, after: Tensor, margin: Tensor, runner_up: Tensor) -> Evidence:
-    """Overlap, and the distance to what the way back finds from the inverse map."""
+    """Overlap, how well each image is explained, and the distance to what the way back finds from the inverse map."""
     grids, finest = stages.grids, stages.levels[-1]
     shown = grids.objective(finest, unexplained_content).overlap(x)
+    sides = torch.stack([grids.objective(finest, term).value(x) for term in unexplained_sides], 1)
     edges = torch.full((len(x),), isinstance(stages.plan.fine, NormalizedGradients), device=x.device)
     back = _Stages(
         grids.swapped(), stages.levels, affine.inverse(start), stages.freedom_name, stages.rotation_range, stages.plan, stages.report
     )
     inverse = Candidates(affine.inverse(x), torch.arange(len(x), device=x.device), after)
-    returned = back.refined(inverse, stages.levels[2], _BACK).x
+    returned = back.refined(inverse, stages.levels[2], _BACK, tolerance=_FINE).x
     stages.evaluations += back.evaluations
     consistency = affine.distance(affine.compose(returned, x), affine.identity(len(x), x.shape[1], dtype=x.dtype, device=x.device))
-    return Evidence(after, shown, margin, consistency * finest / 2, runner_up, edges)
+    return Evidence(after, sides, shown, margin, consistency * finest / 2, runner_up, edges)

@@ -22,7 +22,7 @@ from .robust import PLANS, Plan, Report, robust
 Comparison = Literal["auto", "intensities", "edges"]
 COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)
 # A thorough search by intensities alone; in space it would take a minute.
-THOROUGH = {2: Plan(rotations=64, each=3, starts=60, unlearned_starts=60, basins=(10, 4), margins=(0.2, 0.2, 0.08))}
+THOROUGH = {2: Plan(rotations=64, each=3, polished=192, starts=60, unlearned_starts=60, basins=(10, 4), margins=(0.2, 0.2, 0.08))}
 _SURE = 0.95  # probability from which a result by intensities is not looked at again
 _MUCH = {2: torch.inf, 3: 0.3}  # unexplained: two contrasts that are not far apart leave as much, and more than noise does
 _AGREE = 3.0  # samples of the finest grid

@@ -112,12 +112,18 @@ def _search_some(
     unexplained, content = (torch.fft.irfftn(total, (2 * n,) * d, axes)[shifts] for total in sums)
     floor = floor.view(-1, *(1,) * (d + 1))
     value = (unexplained + (floor - content).clamp_min(0)) / torch.maximum(content, floor)
-    pool = F.max_pool2d if d == 2 else F.max_pool3d
-    lowest_around = -pool(-value.flatten(0, 1)[:, None], 3, 1, 1).view_as(value)
-    minima = torch.where(value <= lowest_around, value, torch.inf).flatten(2)
-    best, index = minima.topk(each, -1, largest=False)  # infinite where a rotation has fewer minima
+    best, index = value.flatten(2).min(-1, keepdim=True) if each == 1 else _lowest_minima(value, each)
     steps = torch.stack(torch.unravel_index(index.flatten(1), (n + 1,) * d)[::-1], -1)
     return torch.cat(((steps - n / 2).double() * (2 / n), best.flatten(1).double()[..., None]), -1)
+
+
+def _lowest_minima(value: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The lowest local minima of images ``(B, S, *T)`` and their places in the flattened ones, ``(B, S, count)``; infinite where there
+    are fewer."""
+    pool = F.max_pool2d if value.ndim == 4 else F.max_pool3d
+    lowest_around = -pool(-value.flatten(0, 1)[:, None], 3, 1, 1).view_as(value)
+    minima = torch.where(value <= lowest_around, value, torch.inf).flatten(2)
+    return minima.topk(count, -1, largest=False)
 
 
 def _super_fibonacci(count: int) -> Tensor:

@@ -1,18 +1,21 @@
 """Registration from nodes to nodes: read, register, write, in that order, so that a failure changes nothing."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import slicer
 
 from MetaAffineRegLib.errors import Cancelled
-from MetaAffineRegLib.geometry import Matrix
+from MetaAffineRegLib.geometry import Matrix, pair_frame
 from MetaAffineRegLib.image import Image
-from MetaAffineRegLib.registration import Result, Settings, register
+from MetaAffineRegLib.map_figures import MapFigures, overlap
+from MetaAffineRegLib.registration import Progress, Result, Settings, register
 
 from .node_checks import check_nodes
-from .transform_nodes import initial_fixed_to_moving_lps, is_earlier_result, write_linear_transform
-from .volume_nodes import image_from_volume_node, is_color, local_to_world_ras
+from .slice_plane import cut
+from .transform_nodes import initial_fixed_to_moving_lps, is_earlier_result, matrix_to_parent, write_linear_transform
+from .volume_nodes import VolumeCopy, is_color, local_to_world_ras
 
 _JUDGEMENTS = {
     "ok": "It is {percent} % likely to be right.",
@@ -23,7 +26,7 @@ _JUDGEMENTS = {
 
 @dataclass(frozen=True)
 class NodePair:
-    """What registration needs of the nodes, copied out of them: it may be used while the scene changes, on any thread."""
+    """What registration needs of the nodes, as it was when they were read: it may be used while the scene changes, on any thread."""
 
     fixed: Image
     moving: Image
@@ -31,11 +34,29 @@ class NodePair:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Alignment(MapFigures):
+    """A map of the pair in figures: those of the map, the criterion there, and the share of the fixed image that the moving one covers."""
+
+    criterion: float
+    overlap: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class NodeResult(Result):
-    """A result, confidence included, with the ID of the transform node that holds it."""
+    """A result, confidence included, and what became of the nodes.
+
+    transform_id: the node that holds it; to_parent: what that node holds (4 x 4, RAS mm) for the result and, where there is a
+    runner-up, for this; before, after, runner_up: the start, the result and the runner-up in figures; stages: their names and
+    seconds in order.
+    """
 
     transform_id: str
+    to_parent: tuple[Matrix, ...]
+    before: Alignment
+    after: Alignment
+    runner_up: Alignment | None
+    stages: tuple[tuple[str, float], ...]
 
     @property
     def judgement(self) -> str:
@@ -46,38 +67,115 @@ class NodeResult(Result):
         return _JUDGEMENTS[self.confidence.status].format(percent=percent)
 
 
+class NodeRegistration:
+    """One registration of two volume nodes: made and written on the main thread, computed on any.
+
+    Making it checks the nodes, raises InputError, and copies out of them what is needed; ``output_node`` and ``initial_node`` may
+    be None; with ``slice_node`` the slices that this view shows are registered instead of the volumes.
+    """
+
+    def __init__(
+        self,
+        fixed_node: slicer.vtkMRMLScalarVolumeNode | None,
+        moving_node: slicer.vtkMRMLScalarVolumeNode | None,
+        output_node: slicer.vtkMRMLTransformNode | None,
+        settings: Settings,
+        initial_node: slicer.vtkMRMLTransformNode | None = None,
+        slice_node: slicer.vtkMRMLSliceNode | None = None,
+    ):
+        check_nodes(fixed_node, moving_node, output_node, initial_node)
+        assert fixed_node is not None and moving_node is not None
+        left_out = output_node if is_earlier_result(output_node, moving_node) else None
+        self.fixed_node, self.moving_node, self.output_node, self._settings = fixed_node, moving_node, output_node, settings
+        if slice_node is None:
+            self._fixed, self._moving = VolumeCopy.of(fixed_node), VolumeCopy.of(moving_node, left_out)
+        else:
+            self._fixed, self._moving = cut(fixed_node, slice_node), cut(moving_node, slice_node, left_out)
+        self._initial: Matrix | None = None
+        if initial_node is not None:
+            self._initial = initial_fixed_to_moving_lps(initial_node, local_to_world_ras(moving_node, left_out))
+        self._notes = tuple(
+            f"{node.GetName()} is a color image; its brightness was registered." for node in (fixed_node, moving_node) if is_color(node)
+        )
+        self._stages: list[tuple[str, float]] = []
+
+    @property
+    def lost(self) -> bool:
+        """Whether the scene no longer has one of the nodes."""
+        nodes = [node for node in (self.fixed_node, self.moving_node, self.output_node) if node is not None]
+        return any(node.GetScene() is None for node in nodes)
+
+    def pair(self) -> NodePair:
+        """The images; raises InputError for voxels that can't be registered."""
+        return NodePair(self._fixed.image(), self._moving.image(), self._initial, self._notes)
+
+    def compute(self, progress: Progress = lambda stage, fraction: None, cancelled: Callable[[], bool] = lambda: False) -> Result:
+        """The registration itself, without a node or a widget; raises InputError for the voxels, and Cancelled."""
+
+        def noted(stage: str, fraction: float) -> None:
+            self._stages.append((stage.split(" (")[0], time.perf_counter()))
+            progress(stage, fraction)
+
+        noted("reading the voxels", 0.0)
+        pair = self.pair()
+        (result,) = register([(pair.fixed, pair.moving)], self._settings, [pair.initial], noted, cancelled)
+        return result
+
+    def write(self, result: Result) -> NodeResult:
+        """Put a result of ``compute`` into the output node, made where there is none; raises Cancelled where a node is gone."""
+        if self.lost:
+            raise Cancelled
+        output = self.output_node
+        if output is None:
+            name = f"{self.moving_node.GetName()} to {self.fixed_node.GetName()}"
+            output = self.fixed_node.GetScene().AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
+        second = result.confidence.runner_up_lps if result.confidence else None
+        maps = [result.fixed_to_moving_lps] if second is None else [result.fixed_to_moving_lps, second]
+        left_out = output if is_earlier_result(output, self.moving_node) else None
+        to_parent = tuple(matrix_to_parent(output, one, self.moving_node, left_out) for one in maps)
+        write_linear_transform(output, result.fixed_to_moving_lps, self.fixed_node, self.moving_node)
+        frame = pair_frame(self._fixed.geometry, self._moving.geometry, self._initial)
+        margin = result.confidence.margin if result.confidence else 0.0
+        fields = {**vars(result), "notes": (*self._notes, *result.notes)}
+        return NodeResult(
+            **fields,
+            transform_id=output.GetID(),
+            to_parent=to_parent,
+            before=self._alignment(frame.to_lps(frame.start), result.criterion_before),
+            after=self._alignment(result.fixed_to_moving_lps, result.criterion_after),
+            runner_up=None if second is None else self._alignment(second, result.criterion_after + margin),
+            stages=self._stage_times(),
+        )
+
+    def _alignment(self, fixed_to_moving_lps: Matrix, criterion: float) -> Alignment:
+        fixed, moving = self._fixed.geometry, self._moving.geometry
+        figures = MapFigures.of(fixed_to_moving_lps, fixed)
+        return Alignment(**vars(figures), criterion=criterion, overlap=overlap(fixed_to_moving_lps, fixed, moving))
+
+    def _stage_times(self) -> tuple[tuple[str, float], ...]:
+        ends = [start for _, start in self._stages[1:]]
+        return tuple((name, end - start) for (name, start), end in zip(self._stages, ends, strict=False))
+
+
 def register_nodes(
     fixed_node: slicer.vtkMRMLScalarVolumeNode | None,
     moving_node: slicer.vtkMRMLScalarVolumeNode | None,
     output_node: slicer.vtkMRMLTransformNode | None,
     settings: Settings,
     initial_node: slicer.vtkMRMLTransformNode | None = None,
-    progress: Callable[[str, float], None] = lambda stage, fraction: None,
+    progress: Progress = lambda stage, fraction: None,
     cancelled: Callable[[], bool] = lambda: False,
+    slice_node: slicer.vtkMRMLSliceNode | None = None,
 ) -> NodeResult:
-    """Register two volume nodes and write the result to a transform node (see ``write_linear_transform``).
+    """Register two volume nodes and write the result to a transform node (see ``matrix_to_parent``).
 
-    Without ``output_node`` a linear transform "<moving> to <fixed>" is added to the scene.  ``progress`` gets the stage
-    and a fraction 0..1; ``cancelled`` is asked often.  Both may serve an event loop.
+    Without ``output_node`` a linear transform "<moving> to <fixed>" is added to the scene.  ``progress`` gets the stage, with figures
+    so far in brackets, and a fraction 0..1; ``cancelled`` is asked often.  Both may serve an event loop.
     Raises InputError for nodes that can't be registered and Cancelled, also where the scene lost one of the nodes
     meanwhile; then nothing was changed.
     """
-    pair = read_pair(fixed_node, moving_node, output_node, initial_node)
-    assert fixed_node is not None and moving_node is not None
-    nodes = [node for node in (fixed_node, moving_node, output_node) if node is not None]
-
-    def stop() -> bool:
-        return any(node.GetScene() is None for node in nodes) or cancelled()
-
-    (result,) = register([(pair.fixed, pair.moving)], settings, [pair.initial], progress, stop)
-    if stop():
-        raise Cancelled
-    if output_node is None:
-        name = f"{moving_node.GetName()} to {fixed_node.GetName()}"
-        output_node = fixed_node.GetScene().AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
-    write_linear_transform(output_node, result.fixed_to_moving_lps, fixed_node, moving_node)
-    fields = {**vars(result), "notes": (*pair.notes, *result.notes)}
-    return NodeResult(**fields, transform_id=output_node.GetID())
+    registration = NodeRegistration(fixed_node, moving_node, output_node, settings, initial_node, slice_node)
+    return registration.write(registration.compute(progress, lambda: registration.lost or cancelled()))
 
 
 def read_pair(
@@ -87,13 +185,4 @@ def read_pair(
     initial_node: slicer.vtkMRMLTransformNode | None,
 ) -> NodePair:
     """Check the nodes and copy out of them what registration needs; raises InputError."""
-    check_nodes(fixed_node, moving_node, output_node, initial_node)
-    assert fixed_node is not None and moving_node is not None
-    left_out = output_node if is_earlier_result(output_node, moving_node) else None
-    initial = None
-    if initial_node is not None:
-        initial = initial_fixed_to_moving_lps(initial_node, local_to_world_ras(moving_node, left_out))
-    notes = tuple(
-        f"{node.GetName()} is a color image; its brightness was registered." for node in (fixed_node, moving_node) if is_color(node)
-    )
-    return NodePair(image_from_volume_node(fixed_node), image_from_volume_node(moving_node, left_out), initial, notes)
+    return NodeRegistration(fixed_node, moving_node, output_node, Settings(), initial_node).pair()

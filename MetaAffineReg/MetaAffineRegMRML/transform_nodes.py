@@ -55,22 +55,48 @@ def write_linear_transform(
 ) -> None:
     """Make ``node`` the transform that lays the moving volume on the fixed one, and note both volumes as its roles.
 
-    ``fixed_to_moving_lps`` (4 x 4, mm) joins the volumes where they lie in the world.  With F for it in RAS, P for the
-    map of the moving volume's own coordinates to the world and Q for the same of ``node``'s parent, ``node`` gets
-    M = inv(Q) inv(F) P: the moving volume put DIRECTLY under ``node`` coincides with the fixed volume in the world, however
-    the moving volume hung during registration and wherever ``node`` itself hangs.  Without parents M = inv(F).
     A moving volume that hangs under ``node`` as its earlier result is taken one step higher, as ``register_nodes`` read it.
+    For ``fixed_to_moving_lps`` see ``matrix_to_parent``.
     """
-    fixed_to_moving_ras = flip_ras_lps(fixed_to_moving_lps)
     left_out = node if is_earlier_result(node, moving_node) else None
-    moving_to_world = local_to_world_ras(moving_node, left_out)
-    to_parent = np.linalg.inv(local_to_world_ras(node)) @ np.linalg.inv(fixed_to_moving_ras) @ moving_to_world
-    matrix = vtk.vtkMatrix4x4()
-    slicer.util.updateVTKMatrixFromArray(matrix, to_parent)
+    set_result(node, matrix_to_parent(node, fixed_to_moving_lps, moving_node, left_out), fixed_node, moving_node)
+
+
+def set_result(
+    node: slicer.vtkMRMLTransformNode,
+    to_parent: Matrix,
+    fixed_node: slicer.vtkMRMLScalarVolumeNode,
+    moving_node: slicer.vtkMRMLScalarVolumeNode,
+) -> None:
+    """Give a transform node its matrix (4 x 4, RAS mm) and note the volumes as its roles."""
     with slicer.util.NodeModify(node):
-        node.SetMatrixTransformToParent(matrix)
+        set_matrix(node, to_parent)
         node.SetNodeReferenceID(slicer.vtkMRMLTransformNode.GetFixedNodeReferenceRole(), fixed_node.GetID())
         node.SetNodeReferenceID(slicer.vtkMRMLTransformNode.GetMovingNodeReferenceRole(), moving_node.GetID())
+
+
+def matrix_to_parent(
+    node: slicer.vtkMRMLTransformNode,
+    fixed_to_moving_lps: Matrix,
+    moving_node: slicer.vtkMRMLScalarVolumeNode,
+    left_out: slicer.vtkMRMLTransformNode | None = None,
+) -> Matrix:
+    """What ``node`` must hold (4 x 4, RAS mm) so that the moving volume put directly under it lies on the fixed one.
+
+    ``fixed_to_moving_lps`` (4 x 4, mm) joins the volumes where they lie in the world.  With F for it in RAS, P for the
+    map of the moving volume's own coordinates to the world and Q for the same of ``node``'s parent, the matrix is
+    M = inv(Q) inv(F) P: the volumes coincide in the world, however the moving volume hung during registration and wherever
+    ``node`` itself hangs.  Without parents M = inv(F).  For ``left_out`` see ``local_to_world_ras``.
+    """
+    fixed_to_moving_ras = flip_ras_lps(fixed_to_moving_lps)
+    return np.linalg.inv(local_to_world_ras(node)) @ np.linalg.inv(fixed_to_moving_ras) @ local_to_world_ras(moving_node, left_out)
+
+
+def set_matrix(node: slicer.vtkMRMLTransformNode, to_parent: Matrix) -> None:
+    """Give a transform node its matrix (4 x 4, RAS mm)."""
+    matrix = vtk.vtkMatrix4x4()
+    slicer.util.updateVTKMatrixFromArray(matrix, to_parent)
+    node.SetMatrixTransformToParent(matrix)
 
 
 def initial_fixed_to_moving_lps(initial: slicer.vtkMRMLTransformNode, moving_to_world_ras: Matrix) -> Matrix:

@@ -3,6 +3,8 @@
 MRML keeps everything in RAS mm; the library works in LPS mm.  The one flip for volumes is made here.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import slicer
 import slicer.util
@@ -59,28 +61,73 @@ def volume_geometry(node: slicer.vtkMRMLScalarVolumeNode, left_out: slicer.vtkMR
 
     Raises InputError for geometry that can't be used.  For ``left_out`` see ``local_to_world_ras``.
     """
-    index_to_ras = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(index_to_ras)
-    ras_to_lps = np.diag([-1.0, -1.0, 1.0, 1.0])
-    index_to_lps = ras_to_lps @ local_to_world_ras(node, left_out) @ slicer.util.arrayFromVTKMatrix(index_to_ras)
+    index_to_lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ index_to_world_ras(node, left_out)
     try:
         return ImageGeometry(node.GetImageData().GetDimensions(), index_to_lps)
     except InputError as error:
         raise InputError(f"{node.GetName()}: {error}") from error
 
 
-def image_from_volume_node(node: slicer.vtkMRMLScalarVolumeNode | None, left_out: slicer.vtkMRMLTransformNode | None = None) -> Image:
-    """The volume as an image in world space: a float32 copy (nk, nj, ni) and its lattice, parent transforms included.
+@dataclass(frozen=True)
+class VolumeCopy:
+    """The voxels of a volume as they were, in their own type, and where they lie: valid when the node is changed or deleted, on any thread.
 
-    The copy stays valid when the node is changed or deleted.  Raises InputError as ``check_volume_node`` does, and for
-    voxels that can't be registered (NaN, infinite, constant).  For ``left_out`` see ``local_to_world_ras``.
+    voxels: (nk, nj, ni), or (nk, nj, ni, components) of a color image.
     """
-    check_volume_node(node, "input")
-    assert node is not None
-    geometry = volume_geometry(node, left_out)
-    scalars = vtk_to_numpy(node.GetImageData().GetPointData().GetScalars())
-    values: NDArray[np.generic] = scalars[:, :3] @ _LUMA if is_color(node) else scalars
-    return Image.checked(np.array(values, dtype=np.float32).reshape(geometry.size[::-1]), geometry, node.GetName())
+
+    voxels: NDArray[np.generic]
+    geometry: ImageGeometry
+    name: str
+
+    @classmethod
+    def of(cls, node: slicer.vtkMRMLScalarVolumeNode | None, left_out: slicer.vtkMRMLTransformNode | None = None) -> "VolumeCopy":
+        """Raises InputError as ``check_volume_node`` does; looks at no voxel.  For ``left_out`` see ``local_to_world_ras``."""
+        check_volume_node(node, "input")
+        assert node is not None
+        geometry = volume_geometry(node, left_out)
+        return cls(voxels_of(node.GetImageData()).copy(), geometry, node.GetName())
+
+    def image(self) -> Image:
+        """The image in world space, float32; of color its brightness.  Raises InputError for voxels that are NaN, infinite or constant."""
+        return Image.checked(brightness(self.voxels), self.geometry, self.name)
+
+
+def image_from_volume_node(node: slicer.vtkMRMLScalarVolumeNode | None, left_out: slicer.vtkMRMLTransformNode | None = None) -> Image:
+    """The volume as an image in world space, see ``VolumeCopy``."""
+    return VolumeCopy.of(node, left_out).image()
+
+
+def brightness(voxels: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Of color voxels (nk, nj, ni, 3 or 4) their brightness; others as they are."""
+    return voxels if voxels.ndim == 3 else voxels[..., :3] @ _LUMA
+
+
+def voxels_of(image: vtk.vtkImageData) -> NDArray[np.generic]:
+    """The scalars of image data without a copy: (nk, nj, ni), or (nk, nj, ni, components) where there are several."""
+    scalars = vtk_to_numpy(image.GetPointData().GetScalars())
+    return scalars.reshape(*image.GetDimensions()[::-1], *scalars.shape[1:])
+
+
+def index_to_world_ras(node: slicer.vtkMRMLScalarVolumeNode, left_out: slicer.vtkMRMLTransformNode | None = None) -> Matrix:
+    """Voxel index (i, j, k) to world RAS mm, 4 x 4, parent transforms included."""
+    index_to_ras = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(index_to_ras)
+    return local_to_world_ras(node, left_out) @ slicer.util.arrayFromVTKMatrix(index_to_ras)
+
+
+def add_volume_node(
+    scene: slicer.vtkMRMLScene, name: str, array: NDArray[np.generic], geometry: ImageGeometry
+) -> slicer.vtkMRMLScalarVolumeNode:
+    """Add a volume that holds a copy of ``array`` (nk, nj, ni), or of the colours (nk, nj, ni, 3 or 4), where ``geometry`` says."""
+    colors = array.shape[3] if array.ndim == 4 else 0
+    node = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode" if colors else "vtkMRMLScalarVolumeNode", name)
+    slicer.util.updateVolumeFromArray(node, array)
+    if colors:
+        node.SetVoxelVectorType(node.VoxelVectorTypeColorRGBA if colors == 4 else node.VoxelVectorTypeColorRGB)
+    index_to_ras = vtk.vtkMatrix4x4()
+    slicer.util.updateVTKMatrixFromArray(index_to_ras, np.diag([-1.0, -1.0, 1.0, 1.0]) @ geometry.index_to_lps)
+    node.SetIJKToRASMatrix(index_to_ras)
+    return node
 
 
 def local_to_world_ras(node: slicer.vtkMRMLTransformableNode, left_out: slicer.vtkMRMLTransformNode | None = None) -> Matrix:

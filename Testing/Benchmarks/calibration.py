@@ -27,7 +27,7 @@ WEAKENED: tuple[dict[str, object], ...] = (
     {"rotations": 8, "each": 1, "starts": 3, "unlearned": None, "basins": (2, 2)},
 )
 STRANGERS = 4  # every so manieth image is also registered to that of the next pair
-_RIDGE = 0.01
+_RIDGE = 0.3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,9 +80,8 @@ def run(arguments: argparse.Namespace) -> list[str]:
 
 
 def _numbers(evidences: list[Evidence]) -> np.ndarray:
-    """What the logistic function sees of all results, ``(n, 4)``."""
-    found = [triple for e in evidences for triple in zip(e.unexplained, e.margin, e.consistency, strict=True)]
-    return np.array([features(*map(float, triple)) for triple in found])
+    """What the logistic function sees of all results, ``(n, k)``."""
+    return np.array([features(e, row) for e in evidences for row in range(len(e.margin))])
 
 
 def _leads(evidences: list[Evidence]) -> np.ndarray:

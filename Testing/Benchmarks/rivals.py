@@ -29,19 +29,27 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed-requirements"
 REQUIREMENTS = ROOM / "requirements.txt"
 TASKS = ("hands", "brain", "mri", "mri-affine", "mri-180", "mri-crop")
-TOOLS = tuple(sorted(path.stem for path in (ROOM / "settings").glob("*.toml")))
+PROGRAMS = {  # of the tools: modules in the folder rivals
+    "ants_search": "ants_search",
+    "elastix_default": "elastix_affine",
+    "elastix_tuned": "elastix_affine",
+    "greedy_search": "greedy_search",
+    "simpleitk_multistart": "simpleitk_multistart",
+}
 OURS = ("metaaffinereg", "metaaffinereg_batch")
+FIRST = {2: 100, 3: 24}  # pairs of a task, by dimension
 _NAMES = {
-    "elastix_affine": "elastix",
+    "elastix_default": "elastix, its default settings",
+    "elastix_tuned": "elastix, tuned",
     "simpleitk_multistart": "SimpleITK, many starts",
-    "ants_search": "ANTs, full-circle search",
+    "ants_search": "ANTs, search of all rotations",
     "greedy_search": "greedy, random search",
     "metaaffinereg": "MetaAffineReg, pair by pair",
     "metaaffinereg_batch": "MetaAffineReg, one batch",
 }
 _CRASHES = {-getattr(signal, name) for name in ("SIGSEGV", "SIGABRT", "SIGFPE", "SIGILL", "SIGBUS") if hasattr(signal, name)}
 _COLUMNS = (
-    *("tool", "pairs", "below 1 px (95 % interval)", "below 3 px", "median mse4", "mean mse4", "max mse4"),
+    *("tool", "pairs", "below 1 sample (95 % interval)", "below 3 samples", "median mse4", "mean mse4", "max mse4"),
     *("s a pair, median", "time over ours alone", "over ours in the batch", "peak memory, MiB", "without a result"),
 )
 
@@ -74,9 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``benchmark rivals``."""
     parser.add_argument("--data", type=Path, required=True, help="folder with pairs of known truth, a folder with pairs.csv for each task")
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), help=f"default: {' '.join(TASKS)}")
-    parser.add_argument("--tools", nargs="*", choices=TOOLS, default=list(TOOLS), help="tools to compare with (default: all)")
-    parser.add_argument("--first", type=int, default=100, help="pairs of a task for the tools (default: 100)")
-    parser.add_argument("--ours-first", type=int, help="pairs of a task for this extension's batch (default: all)")
+    parser.add_argument("--tools", nargs="*", choices=PROGRAMS, default=list(PROGRAMS), help="tools to compare with (default: all)")
+    parser.add_argument("--first", type=int, help=f"pairs of a task for the tools (default: {FIRST[2]} in the plane, {FIRST[3]} in space)")
+    parser.add_argument(
+        "--ours-first", type=int, help="pairs of a task for this extension's batch (default: all in the plane, those of the tools in space)"
+    )
     parser.add_argument("--threads", type=int, default=2, help="threads for every tool (default: 2)")
     parser.add_argument("--output-dir", type=Path, default=ROOT / "out" / "rivals", help="where results are kept (default: out/rivals)")
 
@@ -111,16 +121,31 @@ def set_up() -> None:
 
 def key_of(tool: str, folder: Path, threads: int) -> str:
     """What the results of a tool depend on, as a short digest: its program, its settings, its versions, the pairs, the threads."""
-    files = [ROOM / "worker.py", ROOM / f"{tool}.py", folder / "pairs.csv"]
+    files = [ROOM / "worker.py", ROOM / f"{PROGRAMS.get(tool, tool)}.py", folder / "pairs.csv"]
     if tool in OURS:
         files += sorted(path for path in (ROOT / "MetaAffineReg").rglob("*") if path.suffix in (".py", ".pt"))
         files.append(ROOT / "requirements.lock")
     else:
-        files += [ROOM / "settings" / f"{tool}.toml", REQUIREMENTS]
+        files += [ROOM / "rotations.py", settings_of(tool, folder), REQUIREMENTS]
     digest = hashlib.sha256(str(threads).encode())
     for path in files:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def settings_of(tool: str, folder: Path) -> Path:
+    """The settings of a tool for the pairs of a folder: by their dimension, and of their own where the contrasts differ.
+
+    That they do is told by the name of the folder, which ends in -contrast; raises InputError where a file of the pairs can't be used.
+    """
+    room = f"{dimension_of(folder)}d"
+    own = ROOM / "settings" / f"{room}-contrast" / f"{tool}.toml"
+    return own if folder.name.endswith("-contrast") and own.is_file() else ROOM / "settings" / room / f"{tool}.toml"
+
+
+def dimension_of(folder: Path) -> int:
+    """2 or 3, that of the first pair of a folder."""
+    return read_pairs(folder, 1)[0].fixed.geometry.dimension
 
 
 def results_of(job: Job) -> dict[str, dict[str, Any]]:
@@ -167,22 +192,24 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _run_task(arguments: argparse.Namespace, task: str) -> list[str]:
     folder = arguments.data / task
-    ours_first = None if arguments.ours_first is None else max(arguments.first, arguments.ours_first)
+    dimension = dimension_of(folder)
+    tools_first = FIRST[dimension] if arguments.first is None else arguments.first
+    ours_first = tools_first if arguments.ours_first is None and dimension == 3 else arguments.ours_first
+    ours_first = None if ours_first is None else max(tools_first, ours_first)
     results = {}
     for tool in (*OURS, *arguments.tools):
-        first = ours_first if tool == OURS[1] else arguments.first
+        first = ours_first if tool == OURS[1] else tools_first
         place = arguments.output_dir / task / f"{tool}.jsonl"
         results[tool] = results_of(Job(tool, folder, first, place, arguments.threads, key_of(tool, folder, arguments.threads)))
-    return table(results, read_pairs(folder, ours_first), arguments.first)
+    return table(results, read_pairs(folder, ours_first), tools_first)
 
 
 def _command(job: Job) -> list[str]:
     python = sys.executable if job.tool in OURS else str(PYTHON)
-    settings = ROOM / "settings" / f"{job.tool}.toml"
     return [
-        *(python, str(ROOM / "worker.py"), "--tool", job.tool, "--pairs", str(job.folder), "--key", job.key),
+        *(python, str(ROOM / "worker.py"), "--tool", PROGRAMS.get(job.tool, job.tool), "--pairs", str(job.folder), "--key", job.key),
         *("--results", str(job.results)),
-        *(() if job.tool in OURS else ("--settings", str(settings))),
+        *(() if job.tool in OURS else ("--settings", str(settings_of(job.tool, job.folder)))),
         *(() if job.first is None else ("--first", str(job.first))),
     ]
 

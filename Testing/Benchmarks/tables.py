@@ -13,8 +13,8 @@ from measuring import Outcome, Run, add_data_arguments, check_data_arguments, he
 from numpy.typing import NDArray
 from scoring import Errors, KnownPair, errors, read_pairs, read_table
 
-from MetaAffineRegLib.checkpoint import available_models
 from MetaAffineRegLib.errors import InputError
+from MetaAffineRegLib.model_card import available_models
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = ("hands", "brain", "mri", "mri-affine", "mri-180", "mri-crop")

@@ -12,6 +12,7 @@ import torch
 from MetaAffineRegLib import checkpoint
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.initializer import Initializer, InitializerConfig
+from MetaAffineRegLib.model_card import available_models, read_card
 
 CARD = {"task": "made", "figures": {"validation_mse4_mean": 0.5}}
 
@@ -65,7 +66,7 @@ def test_checkpoint_of_before_there_was_a_choice_reads_mean_squares(tmp_path, co
     del content["config"]["data_term"]
     assert checkpoint.load(spoilt(tmp_path, content)).network.config.data_term == "mean_squares"
     for name in ("hands", "hands-onelevel", "heads"):
-        assert "data_term" not in checkpoint.read(checkpoint.available_models()[name])["config"]
+        assert "data_term" not in checkpoint.read(available_models()[name])["config"]
         assert checkpoint.load(name).network.config.data_term == "mean_squares"
 
 
@@ -86,7 +87,7 @@ def test_failed_save_leaves_the_earlier_file(tmp_path):
 
 
 def test_shipped_models_load_and_carry_their_cards():
-    models = checkpoint.available_models()
+    models = available_models()
     assert {"hands", "hands-onelevel"} <= set(models)
     for name, path in models.items():
         model = checkpoint.load(name)
@@ -283,3 +284,45 @@ def test_archive_that_unpacks_to_far_more_than_it_is_is_refused(tmp_path, conten
     plain.unlink()
     assert packed.stat().st_size < 2 << 20
     refused(packed, "is too large for a model checkpoint")
+
+
+def test_card_is_read_without_torch():
+    """The same card as torch reads, from an interpreter in which torch is not imported."""
+    for path in available_models().values():
+        assert read_card(path) == checkpoint.load(path).card
+    code = (
+        "import sys; from MetaAffineRegLib.model_card import available_models, read_card; "
+        "assert all(read_card(path) for path in available_models().values()); assert 'torch' not in sys.modules"
+    )
+    folder = Path(__file__).resolve().parents[2] / "MetaAffineReg"
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
+
+
+class Bomb:
+    """Pickled as the order to make a file."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return (open, (str(self.trace), "w"))
+
+
+def test_card_of_a_file_with_code_runs_no_code(tmp_path):
+    path, trace = tmp_path / "bomb.pt", tmp_path / "trace"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("bomb/data.pkl", pickle.dumps({"card": {"data": Bomb(trace)}}))
+    read_card(path)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", None])
+def test_card_of_what_is_no_checkpoint_is_refused(tmp_path, content):
+    path = tmp_path / "bad.pt"
+    if content is None:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("bad/data.pkl", pickle.dumps({"weights": {}}))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match="not a model checkpoint"):
+        read_card(path)

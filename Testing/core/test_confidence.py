@@ -10,9 +10,14 @@ from MetaAffineRegLib.confidence import AMBIGUOUS, OK, probability_of_success, s
 from MetaAffineRegLib.outcome import Evidence
 
 
-def probability(unexplained=0.05, margin=0.3, consistency=0.05, overlap=0.9, edges=False, dimension=2):
-    numbers = [torch.tensor([number], dtype=torch.float64) for number in (unexplained, overlap, margin, consistency)]
-    return probability_of_success(Evidence(*numbers, identity(1, dimension), torch.tensor([edges])), 0)
+def probability(unexplained=0.05, margin=0.3, consistency=0.05, lesser=None, edges=False, dimension=2):
+    """``lesser``: of the shares that are left unexplained of one image; both are as the whole where it is not given."""
+    unexplained, margin, consistency, overlap = (
+        torch.tensor([number], dtype=torch.float64) for number in (unexplained, margin, consistency, 0.9)
+    )
+    sides = torch.stack((unexplained if lesser is None else torch.full_like(unexplained, lesser), unexplained), 1)
+    evidence = Evidence(unexplained, sides, overlap, margin, consistency, identity(1, dimension), torch.tensor([edges]))
+    return probability_of_success(evidence, 0)
 
 
 LOOKS = pytest.mark.parametrize(("edges", "dimension"), [(False, 2), (True, 2), (False, 3), (True, 3)])
@@ -21,7 +26,12 @@ LOOKS = pytest.mark.parametrize(("edges", "dimension"), [(False, 2), (True, 2), 
 @LOOKS
 @pytest.mark.parametrize(
     ("name", "worse"),
-    [("unexplained", [0.0, 0.05, 0.2, 0.5, 0.9, 1.2]), ("margin", [math.inf, 0.3, 0.02, 0.0]), ("consistency", [0.0, 0.1, 1.0, 10.0, 1e9])],
+    [
+        ("unexplained", [0.0, 0.05, 0.2, 0.5, 0.9, 1.2]),
+        ("margin", [math.inf, 0.3, 0.02, 0.0]),
+        ("consistency", [0.0, 0.1, 1.0, 10.0, 1e9]),
+        ("lesser", [0.0, 0.02, 0.05]),
+    ],
 )
 def test_worse_evidence_is_never_more_sure(name, worse, edges, dimension):
     found = [probability(**{name: number}, edges=edges, dimension=dimension) for number in worse]

@@ -12,7 +12,7 @@ from core.made_images import affine, distance, lattice, made
 from MetaAffineRegLib import backends
 from MetaAffineRegLib.affine import identity
 from MetaAffineRegLib.backends import choose_backend
-from MetaAffineRegLib.data_terms import mean_squares, overlap_mean_squares, unexplained_content, unexplained_detail
+from MetaAffineRegLib.data_terms import mean_squares, overlap_mean_squares, unexplained_content, unexplained_detail, unexplained_sides
 from MetaAffineRegLib.errors import Cancelled, InputError
 from MetaAffineRegLib.freedom import FREEDOMS, freedom
 from MetaAffineRegLib.fused_objective import FusedImages, FusedObjective
@@ -24,7 +24,10 @@ from MetaAffineRegLib.registration import Settings, register
 from MetaAffineRegLib.regularizer import Distortion
 
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3])
-TERMS = pytest.mark.parametrize("term", [mean_squares, overlap_mean_squares, unexplained_content, unexplained_detail, normalized_gradients])
+TERMS = pytest.mark.parametrize(
+    "term",
+    [mean_squares, overlap_mean_squares, unexplained_content, unexplained_detail, *unexplained_sides, normalized_gradients],
+)
 SIZE = {2: 40, 3: 20}
 SHIFTS = {"inside": 0.05, "border": 0.9, "below the floor": 1.7, "outside": 2.5}
 

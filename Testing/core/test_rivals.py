@@ -23,6 +23,7 @@ from MetaAffineRegCLI.console import run_command
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 import rivals
+from poses import any_rotation
 from scoring import read_pairs
 
 ROOM = rivals.ROOM
@@ -55,10 +56,11 @@ def data(tmp_path):
 def room(tmp_path, monkeypatch):
     """A folder of tools with the worker and one tool, ``stand_in``, that runs in the environment of the tests."""
     folder = tmp_path / "room"
-    (folder / "settings").mkdir(parents=True)
+    (folder / "settings" / "2d").mkdir(parents=True)
     (folder / "worker.py").write_text((rivals.ROOM / "worker.py").read_text())
     (folder / "stand_in.py").write_text(STAND_IN)
-    (folder / "settings" / "stand_in.toml").write_text("")
+    (folder / "rotations.py").write_text((rivals.ROOM / "rotations.py").read_text())
+    (folder / "settings" / "2d" / "stand_in.toml").write_text("")
     monkeypatch.setattr(rivals, "ROOM", folder)
     monkeypatch.setattr(rivals, "PYTHON", Path(sys.executable))
     return folder
@@ -89,10 +91,13 @@ def command(data, tmp_path, *words):
 
 
 def test_every_tool_has_its_program_and_its_settings():
-    assert len(rivals.TOOLS) == 4
-    for tool in rivals.TOOLS:
-        assert tomllib.loads((rivals.ROOM / "settings" / f"{tool}.toml").read_text())
-    for tool in (*rivals.TOOLS, *rivals.OURS):
+    kinds = {"2d", "2d-contrast", "3d", "3d-contrast"}
+    assert {path.name for path in (rivals.ROOM / "settings").iterdir()} == kinds
+    for kind in kinds:
+        found = {path.stem: tomllib.loads(path.read_text()) for path in (rivals.ROOM / "settings" / kind).glob("*.toml")}
+        assert all(found.values()) and found.keys() <= rivals.PROGRAMS.keys()
+        assert "contrast" in kind or len(found) == len(rivals.PROGRAMS)
+    for tool in {*rivals.PROGRAMS.values(), *rivals.OURS}:
         tree = ast.parse((rivals.ROOM / f"{tool}.py").read_text())
         functions = {node.name: [arg.arg for arg in node.args.args] for node in tree.body if isinstance(node, ast.FunctionDef)}
         assert functions.get("register") == ["fixed", "moving", "settings"] or functions.get("register_batch") == ["files", "settings"]
@@ -141,7 +146,7 @@ def test_line_that_was_cut_off_is_computed_again(data, room, tmp_path):
     assert json.loads(path.read_text().splitlines()[-1])["id"] == "3"
 
 
-@pytest.mark.parametrize("name", ["settings/stand_in.toml", "stand_in.py"])
+@pytest.mark.parametrize("name", ["settings/2d/stand_in.toml", "stand_in.py", "rotations.py"])
 def test_results_of_other_settings_or_another_program_are_not_used(data, room, tmp_path, name):
     rivals.results_of(job(data, tmp_path))
     before = len(calls(data))
@@ -152,7 +157,7 @@ def test_results_of_other_settings_or_another_program_are_not_used(data, room, t
 
 @pytest.mark.skipif(not hasattr(signal, "SIGBUS"), reason="a crash is told by the signal")
 def test_pair_that_takes_the_process_down_fails_and_the_next_is_done(data, room, tmp_path):
-    (room / "settings" / "stand_in.toml").write_text('crash = "2"\n')
+    (room / "settings" / "2d" / "stand_in.toml").write_text('crash = "2"\n')
     found = rivals.results_of(job(data, tmp_path))
     assert [line["status"] for line in found.values()] == ["ok", "failed", "failed", "ok"]
     assert "crashed" in found["2"]["message"]
@@ -167,7 +172,7 @@ def test_tool_that_can_not_be_imported_is_told_in_one_sentence(data, room, tmp_p
 def test_ours_is_run_in_earnest_and_counted_beside_a_rival(data, room, tmp_path, monkeypatch, capsys):
     for tool in rivals.OURS:
         (room / f"{tool}.py").write_text((ROOM / f"{tool}.py").read_text())
-    monkeypatch.setattr(rivals, "TOOLS", ("stand_in",))
+    monkeypatch.setattr(rivals, "PROGRAMS", {"stand_in": "stand_in"})
     monkeypatch.setattr(rivals, "set_up", lambda: None)
     code, lines = command(data, tmp_path, "--tasks", "mri", "--tools", "stand_in", "--first", 2, "--threads", 1)
     assert code == 0, capsys.readouterr().err
@@ -177,6 +182,57 @@ def test_ours_is_run_in_earnest_and_counted_beside_a_rival(data, room, tmp_path,
     assert alone[7] == "1" and batch[8] == "1" and alone[10] == "0" and float(alone[6]) > 0
     assert rows["MetaAffineReg, one batch, the first 2 of it"][0] == "2"
     assert rows["stand_in"][:3] == ["2", "0.0 % (0.0 .. 65.8)", "50.0 %"] and rows["stand_in"][10] == "1"  # the identity is right to 3 px
+
+
+def test_settings_are_those_of_the_dimension_and_of_the_contrast(data, room, tmp_path):
+    cube = lattice((20, 22, 24), (3.0, 3.0, 3.0))
+    for task, geometry in (("v-180", cube), ("v-contrast", cube), ("mri-contrast", GEOMETRY)):
+        write_task(data / task, geometry, TURNS[:1], (1, -1, 0))
+    for kind in ("3d", "3d-contrast"):
+        (room / "settings" / kind).mkdir()
+        (room / "settings" / kind / "stand_in.toml").write_text("")
+    kinds = {task: rivals.settings_of("stand_in", data / task).parent.name for task in ("mri", "mri-contrast", "v-180", "v-contrast")}
+    assert kinds == {"mri": "2d", "mri-contrast": "2d", "v-180": "3d", "v-contrast": "3d-contrast"}
+
+
+def test_fewer_pairs_are_the_default_in_space(data, tmp_path, monkeypatch, capsys):
+    """And this extension's batch takes the same ones."""
+    write_task(data / "v", lattice((20, 22, 24), (3.0, 3.0, 3.0)), TURNS, (1, -1, 0))
+    monkeypatch.setattr(rivals, "FIRST", {2: 2, 3: 1})
+    jobs = []
+
+    def stand_in(job):
+        jobs.append((job.folder.name, job.tool, job.first))
+        pairs = read_pairs(job.folder, job.first)
+        return {pair.id: {"seconds": 1.0, "peak_mib": 1.0, "status": "ok", "matrix": pair.truth.ravel().tolist()} for pair in pairs}
+
+    monkeypatch.setattr(rivals, "results_of", stand_in)
+    code, _ = command(data, tmp_path, "--tasks", "mri", "v", "--tools")
+    assert code == 0, capsys.readouterr().err
+    alone, batch = rivals.OURS
+    assert jobs == [("mri", alone, 2), ("mri", batch, None), ("v", alone, 1), ("v", batch, 1)]
+
+
+def _rotations():
+    sys.path.insert(0, str(ROOM))
+    try:
+        import rotations
+    finally:
+        sys.path.remove(str(ROOM))
+    return rotations.rotations
+
+
+@pytest.mark.parametrize(("d", "count", "degrees"), [(2, 24, 7.6), (3, 60, 44.5), (3, 24, 62.8)])
+def test_starts_are_rotations_that_lie_near_to_any(d, count, degrees):
+    """No rotation is further than so many degrees from the nearest start."""
+    starts = _rotations()(count, d)
+    assert len(starts) == count
+    np.testing.assert_allclose(starts @ starts.swapaxes(1, 2), np.tile(np.eye(d), (count, 1, 1)), atol=1e-12)
+    np.testing.assert_allclose(np.linalg.det(starts), 1)
+    random = np.random.default_rng(0)
+    some = np.array([any_rotation(random, d) for _ in range(2000)])
+    cosines = (np.einsum("aij,bij->ab", some, starts) - (d - 2)) / 2
+    assert np.degrees(np.arccos(np.clip(cosines.max(1), -1, 1))).max() < degrees
 
 
 def test_table_scores_the_truth_as_right_and_tells_time_over_ours(data):

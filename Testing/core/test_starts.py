@@ -185,9 +185,9 @@ def test_more_of_each_rotation_are_distinct_minima_the_best_first(d):
 @DIMENSIONS
 def test_search_of_many_rotations_is_cut_into_parts_alike(d, monkeypatch):
     fixed, moving = image(d, 2), image(d, 2, seed=1)
-    whole = starts(fixed, moving, identity(2, d), rotations(d, 7), each=2)
+    whole = starts(fixed, moving, identity(2, d), rotations(d, 7))
     monkeypatch.setattr("MetaAffineRegLib.starts._NUMBERS", 1)
-    parts = starts(fixed, moving, identity(2, d), rotations(d, 7), each=2)
+    parts = starts(fixed, moving, identity(2, d), rotations(d, 7))
     torch.testing.assert_close(parts[0], whole[0])
     torch.testing.assert_close(parts[1], whole[1], atol=1e-4, rtol=0)
 

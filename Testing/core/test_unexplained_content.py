@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from MetaAffineRegLib.data_terms import CONTENT_FLOOR, UnexplainedContent, overlap, unexplained_content
+from MetaAffineRegLib.data_terms import CONTENT_FLOOR, UnexplainedContent, UnexplainedSide, overlap, unexplained_content, unexplained_sides
 
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3])
 SHAPES = {2: (24, 20), 3: (10, 9, 8)}
@@ -177,3 +177,42 @@ def test_row_of_a_batch_has_the_bits_it_has_alone(d):
 def test_overlap_is_the_share_of_the_fixed_image(d, share):
     fixed, warped = shown(noise(d, 0)), shown(noise(d, 1), reaching(d, share))
     assert overlap(fixed, warped).tolist() == pytest.approx([share] * 3)
+
+
+@DIMENSIONS
+def test_one_side_is_explained_where_the_other_lacks_a_slab(d):
+    """A quarter is blanked in one image: what the blanked one shows is explained, and of the other a quarter is not."""
+    whole = shown(torch.ones(1, 1, *SHAPES[d], dtype=torch.float64))
+    blanked = whole.clone()
+    blanked[:, 0, ..., : SHAPES[d][-1] // 4] = 0
+    for fixed, moving, expected in ((whole, blanked, (0.25, 0.0)), (blanked, whole, (0.0, 0.25))):
+        found = [float(side(fixed, moving)[0]) for side in unexplained_sides]
+        assert found == pytest.approx(expected, abs=0.01)
+
+
+@DIMENSIONS
+def test_neither_side_of_strangers_is_explained(d):
+    left = (torch.arange(SHAPES[d][-1]) < SHAPES[d][-1] / 2).double().expand(1, 1, *SHAPES[d])
+    found = [float(side(shown(left), shown(1 - left))[0]) for side in unexplained_sides]
+    assert found == pytest.approx((1, 1), abs=0.02)
+
+
+@DIMENSIONS
+@pytest.mark.parametrize("place", REACHES)
+@pytest.mark.parametrize("moving", [False, True])
+def test_derivative_of_one_side_against_autograd_and_central_differences(d, place, moving):
+    fixed, warped = some_pair(d, place)
+    side = UnexplainedSide(SCALE, moving)
+    value, derivative = side(fixed, warped)
+    step = 1e-6 * torch.cat((noise(d, 7), noise(d, 8)), 1)
+    difference = side(fixed, warped + step)[0] - side(fixed, warped - step)[0]
+    torch.testing.assert_close((derivative * step).flatten(1).sum(1), difference / 2, rtol=1e-5, atol=1e-12)
+    warped = warped.clone().requires_grad_()
+    a, b = warped[:, 1:] * fixed[:, :1], fixed[:, 1:] * warped[:, :1]
+    content = rho(b if moving else a)
+    cost = (rho(b - a) * content / SCALE**2).flatten(1).sum(1)
+    content, floor = content.flatten(1).sum(1), CONTENT_FLOOR * rho(fixed[:, 1:] * fixed[:, :1]).flatten(1).sum(1)
+    by_definition = (cost + (floor - content).clamp_min(0)) / torch.maximum(content, floor)
+    torch.testing.assert_close(value, by_definition)
+    (expected,) = torch.autograd.grad(by_definition.sum(), warped)
+    torch.testing.assert_close(derivative, expected)

@@ -30,6 +30,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._collapsed = False
+        self._hidden: list[QtWidgets.QWidget] = []
         self.setContentsMargins(0, self.fontMetrics().height() + 6, 0, 0)
         self.clicked.connect(lambda *_: self.setCollapsed(not self._collapsed))
 
@@ -37,10 +38,23 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         return self._collapsed
 
     def setCollapsed(self, collapsed: bool) -> None:
+        # Only what it hides itself is shown again: a child that the panel has hidden stays so.
         self._collapsed = collapsed
         for child in self.children():
             if isinstance(child, QtWidgets.QWidget):
-                child.setVisible(not collapsed)
+                self._follow(child)
+
+    def _follow(self, child: QtWidgets.QWidget) -> None:
+        if self._collapsed and not child.isHidden():
+            self._hidden.append(child)
+            child.setVisible(False)
+        elif not self._collapsed and child in self._hidden:
+            self._hidden.remove(child)
+            child.setVisible(True)
+
+    def showEvent(self, event: QtGui.QShowEvent) -> None:
+        self.setCollapsed(self._collapsed)  # children that came after the property was set
+        super().showEvent(event)
 
     collapsed = QtCore.Property(bool, isCollapsed, setCollapsed)
 

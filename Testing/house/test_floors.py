@@ -14,15 +14,16 @@ ROOMS = sorted(path for folder in ("MetaAffineReg", "MetaAffineRegTraining") for
 PACKAGES = (
     ("MetaAffineRegLib",),
     ("MetaAffineRegCLI", "MetaAffineRegMRML", "MetaAffineRegTrainingLib"),
-    ("MetaAffineReg", "MetaAffineRegTrainingCLI"),
+    ("MetaAffineRegWidgets",),
+    ("MetaAffineReg", "Scripts", "MetaAffineRegTrainingCLI"),
 )
 # Rooms of MetaAffineRegLib, a floor a line; each imports only rooms that stand before it.
 LIBRARY = (
-    *("errors", "files", "affine", "freedom", "geometry", "image", "intensity", "lbfgs"),
+    *("errors", "files", "affine", "model_card", "freedom", "geometry", "map_figures", "image", "intensity", "lbfgs"),
     *("sampling", "pyramid", "backends", "compiling"),
     *("data_terms", "normalized_gradients", "regularizer", "objective"),
     *("kernels", "kernel_intensities", "kernel_edges", "compiled_lbfgs", "fused_objective", "grids"),
-    *("initializer", "correlation_features", "starts", "checkpoint", "devices", "candidates", "outcome", "confidence"),
+    *("initializer", "correlation_features", "starts", "checkpoint", "devices", "gpu_memory", "candidates", "outcome", "confidence"),
     *("robust", "second_search", "single_start", "registration"),
 )
 # What each package may import beyond the standard library and the house.
@@ -30,7 +31,9 @@ FROM_OUTSIDE = {
     "MetaAffineRegLib": {"numpy", "torch", "numba"},
     "MetaAffineRegCLI": {"numpy", "SimpleITK", "matplotlib"},
     "MetaAffineRegMRML": {"numpy", "slicer", "vtk"},
-    "MetaAffineReg": {"numpy", "SimpleITK", "slicer", "vtk", "qt", "ctk", "PyTorchUtils"},
+    "MetaAffineRegWidgets": {"slicer", "vtk", "qt", "ctk", "PyTorchUtils", "SampleData"},
+    "MetaAffineReg": {"numpy", "slicer", "vtk"},
+    "Scripts": {"slicer"},
     "MetaAffineRegTrainingLib": {"numpy", "torch"},
     "MetaAffineRegTrainingCLI": set(),
 }

@@ -86,3 +86,14 @@ def test_lock_files_pin_one_version_of_everything_and_name_no_index():
         lines = [line for line in (ROOT / lock).read_text().splitlines() if not line.startswith("#")]
         assert lines
         assert not [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9.]+(; sys_platform == \"win32\")?", line)]
+
+
+def test_tests_are_registered_for_a_real_slicer():
+    """The self-test, and the rings that Slicer can run; ``slicer_add_python_test`` calls them py_<prefix><file>."""
+    text = (ROOT / "MetaAffineReg" / "CMakeLists.txt").read_text()
+    assert "slicer_add_python_unittest(SCRIPT ${MODULE_NAME}.py)" in text
+    rings = re.search(r"foreach\(ring ([a-z ]+)\)", text).group(1).split()
+    script = re.search(r"SCRIPT \$\{CMAKE_CURRENT_SOURCE_DIR\}/(\S+)", text).group(1)
+    assert (ROOT / "MetaAffineReg" / script).is_file()
+    assert all((ROOT / "Testing" / ring).is_dir() for ring in rings)
+    assert f"TEST py_${{ring}}_{Path(script).stem} PROPERTY SKIP_RETURN_CODE" in text

@@ -3,6 +3,9 @@
 In a real Slicer these tests check the application itself.
 """
 
+import enum
+from typing import Annotated
+
 import ctk
 import numpy as np
 import pytest
@@ -10,15 +13,27 @@ import qt
 import slicer
 import slicer.util
 import vtk
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from made_volumes import blobs, lattice, transform_node, volume_node
+
+
+class Color(enum.Enum):
+    RED = "r"
+    GREEN = "g"
+
+    def label(self):
+        return f"the color {self.value}"
 
 
 @parameterNodeWrapper
 class Parameters:
     volume: slicer.vtkMRMLScalarVolumeNode
     transform: slicer.vtkMRMLTransformNode
+    color: Color
+    share: Annotated[float, WithinRange(0, 10)] = 4.0
+    wanted: bool = True
+    text: str = "first"
 
 
 @pytest.fixture
@@ -222,7 +237,134 @@ def test_wrapper_is_observed_like_a_node(scene, parameters):
     assert len(events) == seen
 
 
+def test_fields_have_their_defaults(parameters):
+    """wrapper.py, _processClass: what the class assigns; serializers.py, EnumSerializer: else the first of an Enum."""
+    assert (parameters.color, parameters.share, parameters.wanted, parameters.text) == (Color.RED, 4.0, True, "first")
+
+
+def test_fields_are_kept_as_text(parameters):
+    """serializers.py: an Enum by its name, numbers and truth values by str."""
+    parameters.color, parameters.share, parameters.wanted, parameters.text = Color.GREEN, 2.5, False, "second"
+    node = parameters.parameterNode
+    assert [node.GetParameter(name) for name in ("color", "share", "wanted", "text")] == ["GREEN", "2.5", "False", "second"]
+    again = Parameters(node)
+    assert (again.color, again.share, again.wanted, again.text) == (Color.GREEN, 2.5, False, "second")
+
+
+@pytest.mark.parametrize(("field", "value"), [("share", 11.0), ("share", "x"), ("color", "GREEN"), ("text", 3)])
+def test_value_that_does_not_fit_is_refused(parameters, field, value):
+    """validators.py, WithinRange and IsInstance."""
+    with pytest.raises((ValueError, TypeError)):
+        setattr(parameters, field, value)
+    assert (parameters.share, parameters.color, parameters.text) == (4.0, Color.RED, "first")
+
+
+def test_closed_scene_leaves_the_defaults(scene):
+    """serializers.py and wrapper.py, _Parameter.read: a parameter that is no longer in the node is written anew."""
+    node = slicer.vtkMRMLScriptedModuleNode()
+    node.SetSingletonTag("ContractTest")
+    parameters = Parameters(scene.AddNode(node))
+    parameters.share = 9.0
+    scene.Clear()
+    assert parameters.share == 4.0
+
+
+@pytest.mark.parametrize(
+    ("widget", "field", "act", "expected"),
+    [
+        (qt.QComboBox, "color", lambda combo: combo.setCurrentIndex(1), Color.GREEN),
+        (qt.QDoubleSpinBox, "share", lambda box: box.setValue(7.0), 7.0),
+        (qt.QCheckBox, "wanted", lambda box: box.setChecked(False), False),
+        (qt.QLineEdit, "text", lambda line: line.setText("typed"), "typed"),
+    ],
+)
+def test_bound_widget_and_field_follow_each_other(parameters, widget, field, act, expected):
+    """guiConnectors.py, the connectors of these widgets."""
+    made = widget()
+    ui, ui.widget = bound(made, field)
+    before = getattr(parameters, field)
+    tag = parameters.connectGui(ui)
+    act(made)
+    assert getattr(parameters, field) == expected
+    setattr(parameters, field, before)
+    parameters.disconnectGui(tag)
+    act(made)
+    assert getattr(parameters, field) == before
+
+
+def test_choices_are_shown_by_their_labels_and_numbers_within_their_range(parameters):
+    """guiConnectors.py, QComboBoxToEnumConnector (``label``) and QDoubleSpinBoxCtkSliderWidgetToFloatIntConnector (``WithinRange``)."""
+    combo, box = qt.QComboBox(), qt.QDoubleSpinBox()
+    combo.addItem("of the .ui")
+    ui, ui.combo = bound(combo, "color")
+    _ui, ui.box = bound(box, "share")
+    tag = parameters.connectGui(ui)
+    assert [combo.itemText(index) for index in range(combo.count)] == ["the color r", "the color g"]
+    assert (box.minimum, box.maximum, box.value) == (0, 10, 4)
+    parameters.disconnectGui(tag)
+
+
+def test_widget_that_can_not_show_a_field_is_an_error(parameters):
+    """guiConnectors.py, createGuiConnector."""
+    ui, ui.widget = bound(qt.QCheckBox(), "text")
+    with pytest.raises(RuntimeError, match="Unable to create GUI connector"):
+        parameters.connectGui(ui)
+
+
 # Application
+
+
+def test_settings_of_the_user_keep_text(panel):
+    """Base/QTCore/qSlicerCoreApplication.h: userSettings() are QSettings; what was never set is None."""
+    settings = slicer.app.userSettings()
+    settings.setValue("MetaAffineReg/ContractTest", '{"a": 1}')
+    assert settings.value("MetaAffineReg/ContractTest") == '{"a": 1}'
+    settings.remove("MetaAffineReg/ContractTest")
+    assert not settings.value("MetaAffineReg/ContractTest")
+
+
+def test_slice_views_have_nodes_that_outlive_the_scene(scene):
+    """Libs/MRML/Logic/vtkMRMLLayoutLogic.cxx: singletons by the names of the views."""
+    for name, orientation in (("Red", "Axial"), ("Green", "Coronal"), ("Yellow", "Sagittal")):
+        view = scene.GetSingletonNode(name, "vtkMRMLSliceNode")
+        view.SetOrientation(orientation)
+        assert view.GetID() == f"vtkMRMLSliceNode{name}"
+        assert view.GetOrientation() == orientation
+        assert scene.GetSingletonNode(name, "vtkMRMLSliceCompositeNode").GetLayoutName() == name
+    scene.Clear()
+    assert scene.GetSingletonNode("Red", "vtkMRMLSliceNode") is not None
+
+
+def test_startup_can_be_waited_for():
+    """Base/QTGUI/qSlicerApplication.h and Utilities/Templates/Modules/Scripted/TemplateKey.py: the signal startupCompleted()."""
+    called = []
+    slicer.app.startupCompleted.connect(lambda *_: called.append(1))
+    slicer.app.startupCompleted.emit()
+    assert called == [1]
+
+
+def test_observer_of_a_removal_gets_the_node(scene):
+    """Libs/MRML/Core/vtkMRMLScene.cxx: NodeAboutToBeRemovedEvent carries the node, which is still in the scene."""
+    seen = []
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def observe(_scene, _event, node):
+        seen.append((node, node.GetScene()))
+
+    tag = scene.AddObserver(scene.NodeAboutToBeRemovedEvent, observe)
+    node = volume(scene)
+    scene.RemoveNode(node)
+    scene.RemoveObserver(tag)
+    assert seen == [(node, scene)]
+
+
+def test_collapsible_button_shows_again_what_it_has_hidden_itself(panel):
+    """CTK, ctkCollapsibleButton.cpp, setChildVisibility: a child that was hidden by others stays hidden."""
+    ui = panel.ui
+    ui.advancedCollapsibleButton.setProperty("collapsed", False)
+    assert ui.deviceLabel.isHidden() and not ui.methodComboBox.isHidden()
+    ui.advancedCollapsibleButton.setProperty("collapsed", True)
+    assert not ui.methodComboBox.isVisible()
 
 
 def test_parameter_node_is_a_singleton_that_outlives_the_scene(panel):

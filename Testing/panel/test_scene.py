@@ -6,6 +6,7 @@ import slicer
 import slicer.util
 
 from made_volumes import transform_node
+from panel.driving import apply, finish, press_and_hold
 
 CHOOSE_FIXED = "No fixed volume is chosen; choose one."
 
@@ -42,32 +43,53 @@ def test_scene_closed_while_another_module_is_shown(panel, chosen):
     assert panel.ui.applyButton.toolTip == CHOOSE_FIXED
 
 
-def during_the_run(monkeypatch, panel, action):
-    """Have ``action`` happen once while a registration serves the event loop."""
-    done = []
-
-    def events():
-        if not done:
-            done.append(action())
-
-    monkeypatch.setattr(panel, "showProgress", lambda *_words: events())
-    panel.ui.applyButton.click()
-    assert done
-
-
 def test_scene_closed_in_the_middle_stops_the_run(monkeypatch, panel, chosen):
-    during_the_run(monkeypatch, panel, slicer.mrmlScene.Clear)
-    assert panel.ui.statusLabel.text == "Cancelled; nothing was changed."
+    press_and_hold(panel, monkeypatch)
+    slicer.mrmlScene.Clear()
+    finish(panel)
+    assert panel.ui.applyButton.text == "Apply"
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 0
     assert panel.ui.applyButton.toolTip == CHOOSE_FIXED
 
 
 @pytest.mark.parametrize("index", [0, 1])
 def test_volume_deleted_in_the_middle_stops_the_run(monkeypatch, panel, chosen, index):
-    during_the_run(monkeypatch, panel, lambda: slicer.mrmlScene.RemoveNode(chosen[index]))
-    assert panel.ui.statusLabel.text == "Cancelled; nothing was changed."
+    press_and_hold(panel, monkeypatch)
+    slicer.mrmlScene.RemoveNode(chosen[index])
+    assert panel.ui.applyButton.text == "Apply"
+    finish(panel)
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 0
     assert chosen[1].GetParentTransformNode() is None
+
+
+def test_output_deleted_in_the_middle_stops_the_run(monkeypatch, panel, chosen):
+    output = transform_node(np.eye(4), slicer.mrmlScene, "mine")
+    panel.ui.outputSelector.setCurrentNode(output)
+    press_and_hold(panel, monkeypatch)
+    slicer.mrmlScene.RemoveNode(output)
+    finish(panel)
+    assert panel.ui.applyButton.text == "Apply"
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 0
+
+
+def test_other_node_deleted_in_the_middle_changes_nothing(monkeypatch, panel, chosen):
+    other = transform_node(np.eye(4), slicer.mrmlScene, "other")
+    held = press_and_hold(panel, monkeypatch)
+    slicer.mrmlScene.RemoveNode(other)
+    held.release()
+    finish(panel)
+    assert chosen[1].GetParentTransformNode().GetName() == "after to before"
+
+
+def test_run_goes_on_while_another_module_is_shown(monkeypatch, panel, chosen):
+    held = press_and_hold(panel, monkeypatch)
+    panel.parent.exit()
+    held.release()
+    finish(panel)
+    assert chosen[1].GetParentTransformNode().GetName() == "after to before"
+    panel.parent.enter()
+    assert panel.ui.outputSelector.currentNode() is chosen[1].GetParentTransformNode()
+    assert panel.ui.applyButton.text == "Apply"
 
 
 def test_deleted_volume_is_no_longer_chosen(panel, chosen):
@@ -100,3 +122,37 @@ def test_saved_scene_brings_the_choice_back(panel, chosen, tmp_path):
     selectors = (panel.ui.fixedSelector, panel.ui.movingSelector, panel.ui.outputSelector)
     assert [selector.currentNode().GetName() for selector in selectors] == ["before", "after", "mine"]
     assert panel.ui.applyButton.isEnabled()
+
+
+def test_result_of_a_closed_scene_is_forgotten(panel, chosen):
+    apply(panel)
+    assert not panel.ui.resultCollapsibleButton.isHidden()
+    panel.ui.checkerboardButton.click()
+    slicer.mrmlScene.Clear()
+    assert panel.ui.resultCollapsibleButton.isHidden()
+    assert not panel.ui.checkerboardButton.isChecked()
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVolumeNode") == 0
+
+
+def test_result_whose_transform_was_deleted_says_so(panel, chosen):
+    apply(panel)
+    slicer.mrmlScene.RemoveNode(chosen[1].GetParentTransformNode())
+    panel.ui.inverseButton.click()
+    assert "no longer in the scene" in panel.ui.statusLabel.text
+
+
+def test_every_choice_is_saved_with_the_scene(panel, chosen, tmp_path):
+    from MetaAffineRegWidgets.parameters import Compare, Freedom
+
+    parameters = panel.logic.getParameterNode()
+    parameters.freedom, parameters.compare, parameters.rotationRange, parameters.model = Freedom.RIGID, Compare.EDGES, 40.0, "heads"
+    slicer.mrmlScene.SetURL(str(tmp_path / "scene.mrml"))
+    assert slicer.mrmlScene.Commit()
+    slicer.mrmlScene.Clear()
+    assert panel.ui.rotationRangeSpinBox.value == 180
+    slicer.mrmlScene.SetURL(str(tmp_path / "scene.mrml"))
+    slicer.mrmlScene.Connect()
+    assert panel.ui.rotationRangeSpinBox.value == 40
+    assert panel.ui.freedomComboBox.currentText == Freedom.RIGID.label()
+    assert panel.ui.compareComboBox.currentText == Compare.EDGES.label()
+    assert panel.ui.modelComboBox.currentText == "heads"

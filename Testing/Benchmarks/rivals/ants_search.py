@@ -1,4 +1,4 @@
-"""ANTs (package antspyx): ``affine_initializer`` over the full circle, then ``registration`` from its end."""
+"""ANTs (package antspyx): ``affine_initializer`` over all rotations, then ``registration`` from its end."""
 
 import tempfile
 from pathlib import Path
@@ -11,14 +11,18 @@ import numpy as np
 def register(fixed: Path, moving: Path, settings: dict[str, Any]) -> np.ndarray:
     """4 x 4, fixed point -> moving point, LPS mm.
 
-    ``settings["initializer"]`` and ``settings["registration"]`` are the arguments of the two functions.  Raises RuntimeError where
-    ANTs gives up.
+    ``settings["initializer"]`` and ``settings["registration"]`` are the arguments of the two functions; the first sees images of
+    ``settings["initializer_spacing"]``, mm, where that is given, as in ANTs' own scripts.  Raises RuntimeError where ANTs gives up.
     """
     images = [ants.image_read(str(path), pixeltype="float") for path in (fixed, moving)]
     d = images[0].dimension
+    coarse = images
+    if "initializer_spacing" in settings:
+        spacing = (settings["initializer_spacing"],) * d
+        coarse = [ants.resample_image(ants.smooth_image(image, spacing[0] / 2), spacing) for image in images]
     stages = {name: tuple(value) if isinstance(value, list) else value for name, value in settings["registration"].items()}
     with tempfile.TemporaryDirectory() as folder:
-        start = ants.affine_initializer(*images, txfn=f"{folder}/start.mat", **settings["initializer"])
+        start = ants.affine_initializer(*coarse, txfn=f"{folder}/start.mat", **settings["initializer"])
         found = ants.registration(*images, initial_transform=start, outprefix=f"{folder}/end", **stages)
         return _matrix([ants.read_transform(name) for name in found["fwdtransforms"]], d)
 

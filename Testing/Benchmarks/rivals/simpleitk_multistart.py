@@ -1,4 +1,4 @@
-"""SimpleITK: rotations over the full circle about the centres of gravity, the best few refined from coarse to fine.
+"""SimpleITK: rotations spread over all there are about the centres of gravity, the best few refined from coarse to fine.
 
 SimpleITK has no search of its own: this is the loop that its users write around ``ImageRegistrationMethod``.
 """
@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from rotations import rotations
+
+_RIGID = {2: sitk.Euler2DTransform, 3: sitk.Euler3DTransform}
 
 
 def register(fixed: Path, moving: Path, settings: dict[str, Any]) -> np.ndarray:
-    """4 x 4, fixed point -> moving point, LPS mm, for two dimensions.
+    """4 x 4, fixed point -> moving point, LPS mm.
 
-    ``settings``: starts (rotations), keep (of them), and the tables rigid and affine with shrink and sigma_mm, level by level,
-    and step and tolerance, mm, and iterations of each level.  Raises RuntimeError where SimpleITK gives up on every start.
+    ``settings``: metric (as in the name of the method that sets it), starts (rotations), keep (of them), and the tables rigid and affine
+    with shrink and sigma_mm, level by level, step and tolerance, mm, iterations of each level, and sampling, the share of the samples
+    that is looked at (all without it).  Raises RuntimeError where SimpleITK gives up on every start.
     """
     images = [sitk.ReadImage(str(path), sitk.sitkFloat32) for path in (fixed, moving)]
     rigid = [_refined(images, start, settings, "rigid") for start in _starts(images, settings["starts"])]
@@ -26,12 +30,13 @@ def register(fixed: Path, moving: Path, settings: dict[str, Any]) -> np.ndarray:
     return _matrix(min(ends, key=lambda one: one[0])[1])
 
 
-def _starts(images: list[sitk.Image], count: int) -> list[sitk.Euler2DTransform]:
-    first = sitk.CenteredTransformInitializer(*images, sitk.Euler2DTransform(), sitk.CenteredTransformInitializerFilter.MOMENTS)
+def _starts(images: list[sitk.Image], count: int) -> list[sitk.Transform]:
+    d = images[0].GetDimension()
+    first = sitk.CenteredTransformInitializer(*images, _RIGID[d](), sitk.CenteredTransformInitializerFilter.MOMENTS)
     starts = []
-    for number in range(count):
-        start = sitk.Euler2DTransform(sitk.Euler2DTransform(first))
-        start.SetAngle(2 * np.pi * number / count)
+    for rotation in rotations(count, d):
+        start = _RIGID[d](_RIGID[d](first))
+        start.SetMatrix(rotation.ravel().tolist())
         starts.append(start)
     return starts
 
@@ -40,7 +45,10 @@ def _refined(images: list[sitk.Image], start: sitk.Transform, settings: dict[str
     """(criterion, transform) of one stage from a start; None where the images no longer overlap."""
     levels = settings[stage]
     method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsMeanSquares()
+    getattr(method, f"SetMetricAs{settings['metric']}")()
+    if "sampling" in levels:
+        method.SetMetricSamplingStrategy(method.RANDOM)
+        method.SetMetricSamplingPercentage(levels["sampling"], seed=1)
     method.SetInterpolator(sitk.sitkLinear)
     method.SetShrinkFactorsPerLevel(levels["shrink"])
     method.SetSmoothingSigmasPerLevel(levels["sigma_mm"])
@@ -57,8 +65,8 @@ def _refined(images: list[sitk.Image], start: sitk.Transform, settings: dict[str
     return method.GetMetricValue(), transform
 
 
-def _as_affine(transform: sitk.Euler2DTransform) -> sitk.AffineTransform:
-    affine = sitk.AffineTransform(2)
+def _as_affine(transform: sitk.Transform) -> sitk.AffineTransform:
+    affine = sitk.AffineTransform(transform.GetDimension())
     affine.SetCenter(transform.GetCenter())
     affine.SetMatrix(transform.GetMatrix())
     affine.SetTranslation(transform.GetTranslation())
@@ -66,8 +74,9 @@ def _as_affine(transform: sitk.Euler2DTransform) -> sitk.AffineTransform:
 
 
 def _matrix(affine: sitk.AffineTransform) -> np.ndarray:
+    d = affine.GetDimension()
     matrix = np.eye(4)
-    matrix[:2, :2] = np.reshape(affine.GetMatrix(), (2, 2))
+    matrix[:d, :d] = np.reshape(affine.GetMatrix(), (d, d))
     centre = np.array(affine.GetCenter())
-    matrix[:2, 3] = np.array(affine.GetTranslation()) + centre - matrix[:2, :2] @ centre
+    matrix[:d, 3] = np.array(affine.GetTranslation()) + centre - matrix[:d, :d] @ centre
     return matrix
