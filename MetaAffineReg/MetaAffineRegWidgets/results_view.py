@@ -124,8 +124,8 @@ def table(result: Any, alternative: int) -> str:
     with_model = f", {result.model}" if result.model else ""
     compared = f", {result.confidence.compared}" if result.confidence else ""
     what = escape(f"{result.method}{with_model}{compared}, {result.device}")
-    took = "".join(_row(name, [f"{seconds:.2f} s"], -1) for name, seconds in _stages(result.stages))
-    took += _row(_("in all"), [f"{result.seconds:.2f} s"], 0)
+    took = "".join(_row(name, [_time(seconds)], -1) for name, seconds in _stages(result.stages))
+    took += _row(_("in all"), [_time(result.seconds)], 0)
     return "".join((_TABLE, *rows, "</table><br>", what, _TABLE, took, "</table>"))
 
 
@@ -158,4 +158,8 @@ def _stages(stages: tuple[tuple[str, float], ...]) -> list[tuple[str, float]]:
     for name, seconds in stages:
         kind = name.split(":")[0].split(" on a grid")[0].split(" onto")[0]
         total[kind] = total.get(kind, 0.0) + seconds
-    return [(kind, seconds) for kind, seconds in total.items() if seconds >= 0.005]
+    return [(kind, seconds) for kind, seconds in total.items() if seconds >= 0.0005]
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
