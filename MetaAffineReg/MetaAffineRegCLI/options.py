@@ -32,11 +32,12 @@ def add_registration_options(parser: argparse.ArgumentParser) -> None:
         help="how far from the start robust searches, 0 to 180 (default: 180, all rotations)",
     )
     parser.add_argument(
-        "--compare",
-        choices=["auto", "intensities", "edges"],
+        "--data-term",
+        choices=["auto", "intensities", "edges", "correlation", "local-correlation", "mutual-information"],
         default="auto",
-        help="what robust compares: intensities, edges (for images of different contrast), or first the one and, "
-        "where this leaves doubt, the other (default: auto)",
+        help="what robust compares: intensities as they are, edges (for images of different contrast), intensities up to a gain and "
+        "an offset (correlation), these window by window (local-correlation), or up to any curve (mutual-information); auto: intensities "
+        "and, where these leave doubt, edges (default: auto)",
     )
     parser.add_argument(
         "--freedom", choices=["affine", "similarity", "rigid"], default="affine", help="what the transform may do (default: affine)"
@@ -71,7 +72,7 @@ def settings_of(arguments: argparse.Namespace) -> "Settings":
         freedom=arguments.freedom,
         model=arguments.model,
         rotation_range=arguments.rotation_range,
-        compare=arguments.compare,
+        data_term=arguments.data_term,
         device=arguments.device,
         outside=arguments.outside,
         backend=arguments.backend,

@@ -46,7 +46,7 @@ def write_quality_report(path: Path, entries: Sequence[Entry], count: int, setti
     """Write the page of a batch of ``count`` pairs, of which ``entries`` are there so far; whole or not at all."""
     ranked = sorted(entries, key=_badness)
     head, tail = TEMPLATE.read_text(encoding="utf-8").split("$cards")
-    chosen = f"{settings.method}, {settings.freedom}, rotations up to {settings.rotation_range:g}°, comparing {settings.compare}"
+    chosen = f"{settings.method}, {settings.freedom}, rotations up to {settings.rotation_range:g}°, data term {settings.data_term}"
     words = {
         "summary": _summary(entries, count),
         "settings": escape(f"{datetime.datetime.now():%Y-%m-%d %H:%M}; {chosen}; model {settings.model or 'by default'}"),

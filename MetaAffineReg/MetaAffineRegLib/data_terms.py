@@ -66,7 +66,7 @@ class IntensityTerm(DataTerm):
         """D ``(B,)`` in float64 and dD/dwarped ``(B, C, *S)``, both images ``(B, C, *S)``."""
         cost, content, slope_of_cost, slope_of_content = self.compare(fixed, warped)
         value, by_cost, by_content = self.ratio(cost, content, fixed)
-        return value, slope_of_cost * _spread(by_cost, fixed) + slope_of_content * _spread(by_content, fixed)
+        return value, slope_of_cost * spread_over(by_cost, fixed) + slope_of_content * spread_over(by_content, fixed)
 
     def at(self, fixed: Tensor, warped: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor, None]:
         return *self(fixed, warped), None
@@ -124,7 +124,7 @@ class OverlapMeanSquares(IntensityTerm):
     def curvature_root(self, fixed: Tensor, warped: Tensor) -> Tensor:
         values, coverage = fixed[:, :1], fixed[:, 1:]
         divisor = self.divisor(total((coverage * warped[:, 1:]).square()), fixed)
-        return torch.cat((coverage, -values), 1) * _spread((2 / divisor).sqrt(), fixed)
+        return torch.cat((coverage, -values), 1) * spread_over((2 / divisor).sqrt(), fixed)
 
 
 class UnexplainedContent(IntensityTerm):
@@ -159,7 +159,7 @@ class UnexplainedContent(IntensityTerm):
         shown_fixed, shown_moving = warped[:, 1:] * values, coverage * warped[:, :1]
         content = total(self._rho(shown_fixed)[0]) + total(self._rho(shown_moving)[0])
         weight = self._rho(shown_moving - shown_fixed)[1]
-        root = (2 * weight).sqrt() * _spread(self.divisor(content, fixed).rsqrt(), fixed)
+        root = (2 * weight).sqrt() * spread_over(self.divisor(content, fixed).rsqrt(), fixed)
         return torch.cat((coverage * root, -values * root), 1)
 
     def _rho(self, residual: Tensor) -> tuple[Tensor, Tensor]:
@@ -205,7 +205,7 @@ class UnexplainedSide(UnexplainedContent):
         shown_fixed, shown_moving = warped[:, 1:] * values, coverage * warped[:, :1]
         content = self._rho(shown_moving if self.moving else shown_fixed)[0]
         weight = self._rho(shown_moving - shown_fixed)[1] * content * self.scale**-2
-        root = (2 * weight).sqrt() * _spread(self.divisor(total(content), fixed).rsqrt(), fixed)
+        root = (2 * weight).sqrt() * spread_over(self.divisor(total(content), fixed).rsqrt(), fixed)
         return torch.cat((coverage * root, -values * root), 1)
 
 
@@ -224,8 +224,8 @@ def overlap(fixed: Tensor, warped: Tensor) -> Tensor:
     return total((fixed[:, 1:] * warped[:, 1:]).square()) / total(fixed[:, 1:].square())
 
 
-def _spread(numbers: Tensor, like: Tensor) -> Tensor:
-    """``(B,)`` shaped to broadcast over a batch of images, in their dtype."""
+def spread_over(numbers: Tensor, like: Tensor) -> Tensor:
+    """Numbers ``(B,)`` shaped to broadcast over a batch of images, in their dtype."""
     return numbers.to(like).view(-1, *(1,) * (like.ndim - 1))
 
 

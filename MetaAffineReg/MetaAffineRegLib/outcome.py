@@ -13,7 +13,7 @@ class Evidence:
     moving image shows there, by their intensities, ``(B, 2)``; overlap: share of the fixed image that
     the moving one covers; margin: by how much more the runner-up leaves unexplained; consistency: root mean square distance, in
     samples of the finest grid, between the map and the inverse of what registering the other way round makes of it; each ``(B,)``.
-    runner_up: the best map of another basin, ``(B, d, d + 1)``; edges: whether edges were compared rather than intensities, ``(B,)``.
+    runner_up: the best map of another basin, ``(B, d, d + 1)``; edges: whether edges tell this rather than intensities, ``(B,)``.
     """
 
     unexplained: Tensor

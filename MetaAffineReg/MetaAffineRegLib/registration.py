@@ -27,8 +27,8 @@ from .grids import PairGrids
 from .image import Image
 from .model_card import available_models
 from .outcome import Evidence, Outcome
-from .robust import Look
-from .second_search import COMPARISONS, Comparison, robust_with_second_search
+from .robust import CALIBRATED, Look
+from .second_search import DATA_TERM_CHOICES, DataTermChoice, robust_with_second_search
 from .single_start import single_start
 
 MethodName = Literal["robust", "comb", "learn", "plain"]
@@ -45,7 +45,7 @@ class Settings:
     """What the user may choose.
 
     method: see the module; freedom: what the map may do; model: name of a shipped model or a file, None for the default
-    of the method and dimension; rotation_range: degrees around the start within which robust searches, 180 for all; compare: what
+    of the method and dimension; rotation_range: degrees around the start within which robust searches, 180 for all; data_term: what
     robust compares, see ``second_search``; device: where to compute; outside: what the finest levels of the paper's methods make of
     samples that one image lacks, see ``single_start``; precision: of the images (maps are float64 throughout); backend: what
     computes the criterion, see ``backends``.
@@ -55,7 +55,7 @@ class Settings:
     freedom: FreedomName = "affine"
     model: str | Path | None = None
     rotation_range: float = 180.0
-    compare: Comparison = "auto"
+    data_term: DataTermChoice = "auto"
     device: DeviceName = "auto"
     outside: Literal["overlap", "zero"] = "overlap"
     precision: Literal["float32", "float64"] = "float32"
@@ -70,7 +70,7 @@ class Confidence:
     grid, calibrated on pairs with a known truth; overlap: share of the fixed image that the moving one covers; margin: by how much
     the runner-up's criterion is above the result's; consistency_mm: how far the way back leads from where it should end, root mean
     square; runner_up_lps: the best transform of another basin, 4 x 4 like the result, None where there is none; compared:
-    "intensities" or "edges".
+    "intensities" or "edges", or the data term that was asked for.
     """
 
     status: Status
@@ -130,8 +130,8 @@ def register(
         raise InputError(f"There is no method '{settings.method}'; choose {', '.join(METHODS)}.")
     if not 0 <= settings.rotation_range <= 180:
         raise InputError(f"A rotation range of {settings.rotation_range} degrees makes no sense; give 0 to 180.")
-    if settings.compare not in COMPARISONS:
-        raise InputError(f"'{settings.compare}' can't be compared; choose {', '.join(COMPARISONS)}.")
+    if settings.data_term not in DATA_TERM_CHOICES:
+        raise InputError(f"There is no data term '{settings.data_term}'; choose {', '.join(DATA_TERM_CHOICES)}.")
     device = choose_device(settings.device)
     choose_backend(settings.backend, device, settings.precision)
     frames = [
@@ -187,7 +187,7 @@ def _register_batch(
     start = torch.from_numpy(np.stack([frame.start for frame in frames])).to(device)
     method = _method(settings, model)
     if method == "robust":
-        searched = (settings.freedom, settings.rotation_range, report, settings.compare)
+        searched = (settings.freedom, settings.rotation_range, report, settings.data_term)
         outcome = robust_with_second_search(grids, levels, start, network, *searched)
     else:
         outcome = single_start(grids, levels, start, method, network, settings.freedom, settings.outside, report)
@@ -200,7 +200,7 @@ def _register_batch(
             criterion_before=float(outcome.before[row]),
             criterion_after=float(outcome.after[row]),
             evaluations=float(outcome.evaluations[row]),
-            confidence=_confidence(outcome.evidence, row, frame, levels[-1]) if outcome.evidence else None,
+            confidence=_confidence(outcome.evidence, row, frame, levels[-1], settings.data_term) if outcome.evidence else None,
             notes=(*_warnings(outcome, row), *notes),
             **common,  # type: ignore[arg-type]
         )
@@ -208,7 +208,8 @@ def _register_batch(
     ]
 
 
-def _confidence(evidence: Evidence, row: int, frame: PairFrame, finest: int) -> Confidence:
+def _confidence(evidence: Evidence, row: int, frame: PairFrame, finest: int, data_term: DataTermChoice) -> Confidence:
+    calibrated = "edges" if evidence.edges[row] else "intensities"
     probability = probability_of_success(evidence, row)
     millimetres = float(np.linalg.norm(frame.fixed_to_lps[:3, 0])) * 2 / finest  # a sample of the finest grid
     margin = float(evidence.margin[row])
@@ -219,7 +220,7 @@ def _confidence(evidence: Evidence, row: int, frame: PairFrame, finest: int) -> 
         margin=margin,
         consistency_mm=float(evidence.consistency[row]) * millimetres,
         runner_up_lps=frame.to_lps(evidence.runner_up[row].cpu().numpy()) if math.isfinite(margin) else None,
-        compared="edges" if evidence.edges[row] else "intensities",
+        compared=calibrated if data_term == "auto" or data_term in CALIBRATED else data_term,
     )
 
 

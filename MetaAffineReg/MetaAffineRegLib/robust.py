@@ -18,11 +18,13 @@ from torch import Tensor
 
 from . import affine
 from .candidates import Candidates
+from .correlation import correlation, local_correlation, local_correlation_coarse
 from .correlation_features import INTENSITY_WAVES, EdgeTensors, Features
 from .data_terms import DATA_TERMS, DataTerm, unexplained_content, unexplained_detail, unexplained_sides
 from .freedom import FreedomName, freedom
 from .grids import PairGrids
 from .initializer import Initializer
+from .mutual_information import mutual_information, mutual_information_coarse
 from .normalized_gradients import NormalizedGradients, faint_gradients, normalized_gradients
 from .objective import Criterion
 from .outcome import Evidence, Outcome
@@ -50,7 +52,9 @@ class Plan:
     they take, unlearned being the freedom of its maps (None leaves it out) and unlearned_starts how many take it; basins: how many stay
     for the third and for the fourth level; margins: of the starts and of these basins only such whose value is that close to the best;
     features: of the search; coarse, fine: data terms of the first two and of the last two levels; gamma: weight of the regularizer;
-    curvature: whether the Gauss-Newton matrix is the initial Hessian of L-BFGS.
+    curvature: whether the Gauss-Newton matrix is the initial Hessian of L-BFGS; witness: data term whose values at the result tell how
+    sure it is, None for those of fine;
+    sees: data term whose gradients the learned steps see, None for that of their training.
     """
 
     rotations: int = 20
@@ -69,9 +73,12 @@ class Plan:
     fine: DataTerm = unexplained_detail
     gamma: float = 1.0
     curvature: bool = True
+    witness: DataTerm | None = None
+    sees: DataTerm | None = None
 
 
-Look = Literal["intensities", "edges"]
+Look = Literal["intensities", "edges", "correlation", "local-correlation", "mutual-information"]
+CALIBRATED: tuple[Look, ...] = ("intensities", "edges")  # what the weights of the confidence are fitted to
 _EDGES = Plan(
     polished=120,
     margins=(0.08, 0.1, 0.04),
@@ -80,12 +87,22 @@ _EDGES = Plan(
     fine=normalized_gradients,
     learned=False,
 )
-# What is tried first, by what is compared and by dimension; edges need a finer grid to be told apart in the plane.
+_EDGES_2D = replace(_EDGES, rotations=36, search=1, starts=40, unlearned_starts=40, basins=(8, 3), margins=(0.2, 0.2, 0.1))
+_EDGES_3D = replace(_EDGES, rotations=120, fine=faint_gradients)
+_TERMS: dict[Look, tuple[DataTerm, DataTerm]] = {  # those of the coarse and of the fine levels
+    "correlation": (correlation, correlation),
+    "local-correlation": (local_correlation_coarse, local_correlation),
+    "mutual-information": (mutual_information_coarse, mutual_information),
+}
+# What is tried first, by what is compared and by dimension; edges need a finer grid to be told apart in the plane.  The terms of
+# ``_TERMS`` judge what a search by edges finds, and refine it; edges tell how sure the result is.
 PLANS: dict[tuple[Look, int], Plan] = {
     ("intensities", 2): Plan(),
     ("intensities", 3): Plan(rotations=120, polished=120, margins=(0.08, 0.1, 0.04)),
-    ("edges", 2): replace(_EDGES, rotations=36, search=1, starts=40, unlearned_starts=40, basins=(8, 3), margins=(0.2, 0.2, 0.1)),
-    ("edges", 3): replace(_EDGES, rotations=120, fine=faint_gradients),
+    ("edges", 2): _EDGES_2D,
+    ("edges", 3): _EDGES_3D,
+    **{(look, 2): replace(_EDGES_2D, coarse=coarse, fine=fine, witness=_EDGES_2D.fine) for look, (coarse, fine) in _TERMS.items()},
+    **{(look, 3): replace(_EDGES_3D, coarse=coarse, fine=fine, witness=_EDGES_3D.fine) for look, (coarse, fine) in _TERMS.items()},
 }
 
 
@@ -122,7 +139,7 @@ class _Stages:
 
     def learned(self, found: Candidates, network: Initializer) -> Candidates:
         """Where the learned steps lead."""
-        term = DATA_TERMS[network.config.data_term]
+        term = self.plan.sees or DATA_TERMS[network.config.data_term]
         sizes = network.config.levels
         x = network({size: self.grids.objective(size, term).select(found.pair) for size in set(sizes)}, found.x)[-1]
         self.count(found.pair, sum(network.config.steps * self.grids.cost(size) for size in sizes))
@@ -244,9 +261,14 @@ def _runner_up(finest: Candidates, coarser: Candidates) -> tuple[Tensor, Tensor]
 def _evidence(stages: _Stages, start: Tensor, x: Tensor, after: Tensor, margin: Tensor, runner_up: Tensor) -> Evidence:
     """Overlap, how well each image is explained, and the distance to what the way back finds from the inverse map."""
     grids, finest = stages.grids, stages.levels[-1]
+    told_by = stages.plan.witness or stages.plan.fine
+    if stages.plan.witness:
+        witness = grids.objective(finest, told_by, stages.regularizers[finest])
+        after = witness.value(x)
+        margin = torch.where(torch.isfinite(margin), witness.value(runner_up) - after, torch.inf)
     shown = grids.objective(finest, unexplained_content).overlap(x)
     sides = torch.stack([grids.objective(finest, term).value(x) for term in unexplained_sides], 1)
-    edges = torch.full((len(x),), isinstance(stages.plan.fine, NormalizedGradients), device=x.device)
+    edges = torch.full((len(x),), isinstance(told_by, NormalizedGradients), device=x.device)
     back = _Stages(
         grids.swapped(), stages.levels, affine.inverse(start), stages.freedom_name, stages.rotation_range, stages.plan, stages.report
     )

@@ -19,8 +19,8 @@ from .initializer import Initializer
 from .outcome import Evidence, Outcome
 from .robust import PLANS, Plan, Report, robust
 
-Comparison = Literal["auto", "intensities", "edges"]
-COMPARISONS: tuple[Comparison, ...] = get_args(Comparison)
+DataTermChoice = Literal["auto", "intensities", "edges", "correlation", "local-correlation", "mutual-information"]
+DATA_TERM_CHOICES: tuple[DataTermChoice, ...] = get_args(DataTermChoice)
 # A thorough search by intensities alone; in space it would take a minute.
 THOROUGH = {2: Plan(rotations=64, each=3, polished=192, starts=60, unlearned_starts=60, basins=(10, 4), margins=(0.2, 0.2, 0.08))}
 _SURE = 0.95  # probability from which a result by intensities is not looked at again
@@ -37,16 +37,16 @@ def robust_with_second_search(
     freedom_name: FreedomName,
     rotation_range: float,
     report: Report,
-    comparison: Comparison = "auto",
+    data_term: DataTermChoice = "auto",
 ) -> Outcome:
     """``robust``, and for the pairs that are not surely right once more by another plan; which result stays, the module says."""
     common = (network, freedom_name, rotation_range)
-    first_plan = PLANS["edges" if comparison == "edges" else "intensities", grids.dimension]
-    second_plan = {"auto": PLANS["edges", grids.dimension], "intensities": THOROUGH.get(grids.dimension), "edges": None}[comparison]
+    first_plan = PLANS["intensities" if data_term == "auto" else data_term, grids.dimension]
+    second_plan = {"auto": PLANS["edges", grids.dimension], "intensities": THOROUGH.get(grids.dimension)}.get(data_term)
     first = robust(grids, levels, start, *common, lambda stage, share: report(stage, _SHARE * share), first_plan)
     assert first.evidence is not None
     probability = _probabilities(first.evidence)
-    much = first.evidence.unexplained.cpu() > (_MUCH[grids.dimension] if comparison == "auto" else torch.inf)
+    much = first.evidence.unexplained.cpu() > (_MUCH[grids.dimension] if data_term == "auto" else torch.inf)
     unsure = torch.nonzero((probability < _SURE) | much)[:, 0].tolist()
     if second_plan is None or not unsure:
         return first

@@ -23,16 +23,22 @@ class Freedom(Enum):
         }[self]
 
 
-class Compare(Enum):
+class DataTerm(Enum):
     AUTO = "auto"
     INTENSITIES = "intensities"
     EDGES = "edges"
+    CORRELATION = "correlation"
+    LOCAL_CORRELATION = "local-correlation"
+    MUTUAL_INFORMATION = "mutual-information"
 
     def label(self) -> str:
         return {
-            Compare.AUTO: _("automatic: intensities, and edges in doubt"),
-            Compare.INTENSITIES: _("intensities (one contrast)"),
-            Compare.EDGES: _("edges (different contrasts)"),
+            DataTerm.AUTO: _("automatic: intensities, and edges in doubt"),
+            DataTerm.INTENSITIES: _("intensities (one contrast)"),
+            DataTerm.EDGES: _("edges (different contrasts)"),
+            DataTerm.CORRELATION: _("correlation (one contrast, other scale)"),
+            DataTerm.LOCAL_CORRELATION: _("local correlation (uneven brightness)"),
+            DataTerm.MUTUAL_INFORMATION: _("mutual information (different contrasts)"),
         }[self]
 
 
@@ -81,7 +87,7 @@ class MetaAffineRegParameterNode:
     freedom: Freedom = Freedom.AFFINE
     model: str = ""  # name of a shipped model or a file; empty for the one of the method
     method: Method = Method.ROBUST
-    compare: Compare = Compare.AUTO
+    dataTerm: DataTerm = DataTerm.AUTO
     rotationRange: Annotated[float, WithinRange(0, 180)] = 180.0  # degrees around the start
     device: Device = Device.AUTO
     backend: Backend = Backend.AUTO
@@ -94,7 +100,7 @@ _CHOICES: dict[str, type] = {
     "freedom": Freedom,
     "model": str,
     "method": Method,
-    "compare": Compare,
+    "dataTerm": DataTerm,
     "rotationRange": float,
     "device": Device,
     "backend": Backend,
@@ -122,5 +128,6 @@ def librarySettings(parameterNode: Any) -> dict[str, Any]:
     """The choices under the names of Settings in MetaAffineRegLib.registration."""
     choices = choicesOf(parameterNode)
     choices["rotation_range"] = choices.pop("rotationRange")
+    choices["data_term"] = choices.pop("dataTerm")
     choices["model"] = choices["model"] or None
     return choices

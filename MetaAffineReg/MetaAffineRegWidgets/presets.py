@@ -10,7 +10,7 @@ _DEFAULTS: dict[str, Any] = {
     "freedom": "affine",
     "model": "",
     "method": "robust",
-    "compare": "auto",
+    "dataTerm": "auto",
     "rotationRange": 180.0,
     "device": "auto",
     "backend": "auto",
@@ -19,7 +19,7 @@ SHIPPED: dict[str, dict[str, Any]] = {
     "Automatic": _DEFAULTS,
     "One patient, same position": {**_DEFAULTS, "freedom": "rigid", "rotationRange": 30.0},
     "One patient, any position": {**_DEFAULTS, "freedom": "rigid"},
-    "Different contrasts": {**_DEFAULTS, "compare": "edges"},
+    "Different contrasts": {**_DEFAULTS, "dataTerm": "edges"},
 }
 
 

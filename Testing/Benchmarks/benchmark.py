@@ -16,6 +16,7 @@ import real_pairs
 import rivals
 import subjects
 import tables
+import terms
 
 from MetaAffineRegCLI.console import run_command
 from MetaAffineRegCLI.options import check_folder
@@ -25,6 +26,7 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 BENCHMARKS: dict[str, tuple[ModuleType, str]] = {
     "tables": (tables, "all methods on all tasks, beside the figures that the paper prints"),
     "contrasts": (contrasts, "three dimensions and other contrasts"),
+    "terms": (terms, "every data term on the same pairs, and which one is picked"),
     "real": (real_pairs, "real volumes with a known transform, from random poses"),
     "acquisitions": (acquisitions, "thick slices, oblique directions, other voxels and fields of view, other organs, from random poses"),
     "subjects": (subjects, "heads of different people, by loops and by overlap of tissues"),

@@ -8,7 +8,6 @@ import argparse
 import dataclasses
 import json
 import sys
-from typing import get_args
 
 import numpy as np
 from measuring import add_data_arguments, check_data_arguments, header, machine, row, share
@@ -19,7 +18,7 @@ from MetaAffineRegLib.confidence import CALIBRATION, OK, features, not_the_runne
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.files import written_together
 from MetaAffineRegLib.outcome import Evidence
-from MetaAffineRegLib.robust import PLANS, Look
+from MetaAffineRegLib.robust import CALIBRATED, PLANS
 
 TASKS = ("hands", "brain", "mri", "mri-affine", "mri-180", "mri-crop", "mri-contrast", "v-affine", "v-180", "v-crop", "v-contrast")
 WEAKENED: tuple[dict[str, object], ...] = (
@@ -44,7 +43,7 @@ def run(arguments: argparse.Namespace) -> list[str]:
     for task in arguments.tasks:
         pairs = read_pairs(arguments.data / task, arguments.first)
         dimension = pairs[0].fixed.geometry.dimension
-        for look in get_args(Look):
+        for look in CALIBRATED:
             kind = f"{look}-{dimension}d"
             for change in ({}, *WEAKENED):
                 done = run_plan(pairs, dataclasses.replace(PLANS[look, dimension], **change), arguments.device)

@@ -16,20 +16,30 @@ from scoring import Errors, KnownPair, errors, wilson
 
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.registration import MethodName, Result, Settings, register
+from MetaAffineRegLib.second_search import DataTermChoice
 
 SECONDS_OF_SILENCE = 20.0
 
 
 @dataclass(frozen=True)
 class Run:
-    """What is run: a method with a model (None for the default one) and what it makes of samples outside of the moving image."""
+    """What is run: a method with a model (None for the default one), what it makes of samples outside of the moving image and, for
+    robust, what it compares."""
 
     method: MethodName
     model: str | None = None
     outside: Literal["overlap", "zero"] = "overlap"
+    data_term: DataTermChoice = "auto"
 
     def __str__(self) -> str:
-        return " ".join((self.method, *([self.model] if self.model else []), *(["zero"] if self.outside == "zero" else [])))
+        return " ".join(
+            (
+                self.method,
+                *([self.model] if self.model else []),
+                *(["zero"] if self.outside == "zero" else []),
+                *([self.data_term] if self.data_term != "auto" else []),
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ def check_data_arguments(arguments: argparse.Namespace) -> None:
 
 def measure(pairs: Sequence[KnownPair], run: Run, device: str, label: str) -> Outcome:
     """Run a method over all pairs as one batch, after a short run to warm up; tells on stderr how it goes."""
-    settings = Settings(method=run.method, model=run.model, outside=run.outside, device=device)  # type: ignore[arg-type]
+    settings = Settings(method=run.method, model=run.model, outside=run.outside, data_term=run.data_term, device=device)  # type: ignore[arg-type]
     images = [(pair.fixed, pair.moving) for pair in pairs]
     register(images[:2], settings)
     started = time.perf_counter()

@@ -53,16 +53,16 @@ def first_search(pairs):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("compare", ["auto", "intensities"])
-def test_only_pairs_that_are_not_sure_are_searched_again(plans, monkeypatch, compare):
+@pytest.mark.parametrize("data_term", ["auto", "intensities"])
+def test_only_pairs_that_are_not_sure_are_searched_again(plans, monkeypatch, data_term):
     thorough = Plan(rotations=40, margins=(0.2, 0.2, 0.08))  # little more, to be quick
     monkeypatch.setattr(second_search, "THOROUGH", {2: thorough})
     pairs = [EASY, HARD, EASY]
     alone = first_search(pairs)
     sure = [probability_of_success(alone.evidence, row) > 0.95 for row in range(3)]
     assert sure == [True, False, True]
-    outcome = robust_with_second_search(*settings(pairs), compare)
-    assert plans == [(3, PLANS["intensities", 2]), (1, PLANS["edges", 2] if compare == "auto" else thorough)]
+    outcome = robust_with_second_search(*settings(pairs), data_term)
+    assert plans == [(3, PLANS["intensities", 2]), (1, PLANS["edges", 2] if data_term == "auto" else thorough)]
     torch.testing.assert_close(outcome.x[[0, 2]], alone.x[[0, 2]], rtol=0, atol=0)
     assert (outcome.evaluations > alone.evaluations).tolist() == [False, True, False]
     assert probability_of_success(outcome.evidence, 1) >= probability_of_success(alone.evidence, 1)

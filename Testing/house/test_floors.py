@@ -21,7 +21,7 @@ PACKAGES = (
 LIBRARY = (
     *("errors", "files", "affine", "model_card", "freedom", "geometry", "map_figures", "image", "intensity", "lbfgs"),
     *("sampling", "pyramid", "backends", "compiling"),
-    *("data_terms", "normalized_gradients", "regularizer", "objective"),
+    *("data_terms", "normalized_gradients", "correlation", "mutual_information", "regularizer", "objective"),
     *("kernels", "kernel_intensities", "kernel_edges", "compiled_lbfgs", "fused_objective", "grids"),
     *("initializer", "correlation_features", "starts", "checkpoint", "devices", "gpu_memory", "candidates", "outcome", "confidence"),
     *("robust", "second_search", "single_start", "registration"),

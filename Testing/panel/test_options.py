@@ -6,7 +6,7 @@ import slicer
 import slicer.util
 
 from made_volumes import blobs, lattice, rotation, transform_node, translation, volume_node
-from MetaAffineRegWidgets.parameters import Backend, Compare, Device, Freedom, Method, librarySettings
+from MetaAffineRegWidgets.parameters import Backend, DataTerm, Device, Freedom, Method, librarySettings
 from panel.driving import apply, choose
 
 
@@ -16,13 +16,13 @@ def test_every_choice_is_a_setting_of_the_library(panel):
     parameters = panel.logic.getParameterNode()
     assert Settings(**librarySettings(parameters)) == Settings()
     parameters.freedom, parameters.method, parameters.device = Freedom.RIGID, Method.COMB, Device.CPU
-    parameters.compare, parameters.backend = Compare.INTENSITIES, Backend.TORCH
+    parameters.dataTerm, parameters.backend = DataTerm.INTENSITIES, Backend.TORCH
     parameters.rotationRange, parameters.model = 45.0, "heads"
     wanted = Settings("comb", "rigid", "heads", 45.0, "intensities", "cpu", backend="torch")
     assert Settings(**librarySettings(parameters)) == wanted
 
 
-@pytest.mark.parametrize("choice", [Freedom, Compare, Method, Device, Backend])
+@pytest.mark.parametrize("choice", [Freedom, DataTerm, Method, Device, Backend])
 def test_choices_are_those_of_the_library_and_have_words_of_their_own(choice):
     import typing
 
@@ -30,7 +30,7 @@ def test_choices_are_those_of_the_library_and_have_words_of_their_own(choice):
 
     library = {
         Freedom: freedom.FREEDOMS,
-        Compare: second_search.COMPARISONS,
+        DataTerm: second_search.DATA_TERM_CHOICES,
         Method: registration.METHODS,
         Device: typing.get_args(devices.DeviceName),
         Backend: typing.get_args(backends.BackendChoice),

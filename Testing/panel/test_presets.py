@@ -7,7 +7,7 @@ import slicer
 
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegWidgets import presets
-from MetaAffineRegWidgets.parameters import Compare, Freedom, choicesOf
+from MetaAffineRegWidgets.parameters import DataTerm, Freedom, choicesOf
 from MetaAffineRegWidgets.presets import SHIPPED, Presets
 
 
@@ -61,7 +61,7 @@ def test_saved_preset_outlives_the_panel_and_can_be_deleted(panel, monkeypatch):
     import qt
 
     parameters = panel.logic.getParameterNode()
-    parameters.rotationRange, parameters.compare = 25.0, Compare.EDGES
+    parameters.rotationRange, parameters.dataTerm = 25.0, DataTerm.EDGES
     monkeypatch.setattr(qt.QInputDialog, "getText", lambda *_: "Mine")
     panel.ui.savePresetButton.click()
     assert panel.ui.presetComboBox.currentText == "Mine"
@@ -71,7 +71,7 @@ def test_saved_preset_outlives_the_panel_and_can_be_deleted(panel, monkeypatch):
     pick(panel, "Automatic")
     assert not panel.ui.deletePresetButton.isEnabled()
     pick(panel, "Mine")
-    assert parameters.rotationRange == 25.0 and parameters.compare is Compare.EDGES
+    assert parameters.rotationRange == 25.0 and parameters.dataTerm is DataTerm.EDGES
     panel.ui.deletePresetButton.click()
     assert "Mine" not in Presets(slicer.app.userSettings()).names()
     assert panel.ui.presetComboBox.currentText == "own choices"
@@ -97,12 +97,12 @@ def test_cancelled_question_saves_nothing(panel, monkeypatch):
 
 def test_preset_of_another_version_sets_what_is_known(panel):
     """A choice that is gone, one that is new there, and one beyond the range: the rest holds."""
-    foreign = {"freedom": "rigid", "compare": "holograms", "speed": 11, "rotationRange": 720.0}
+    foreign = {"freedom": "rigid", "dataTerm": "holograms", "speed": 11, "rotationRange": 720.0}
     slicer.app.userSettings().setValue(presets._KEY, json.dumps({"Old": foreign}))
     panel.panel.presets._fill()
     pick(panel, "Old")
     parameters = panel.logic.getParameterNode()
-    assert (parameters.freedom, parameters.compare, parameters.rotationRange) == (Freedom.RIGID, Compare.AUTO, 180.0)
+    assert (parameters.freedom, parameters.dataTerm, parameters.rotationRange) == (Freedom.RIGID, DataTerm.AUTO, 180.0)
 
 
 @pytest.mark.parametrize("broken", ["", "not json", "[1, 2]", '{"a": 3}', None])

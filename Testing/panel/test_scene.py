@@ -142,10 +142,10 @@ def test_result_whose_transform_was_deleted_says_so(panel, chosen):
 
 
 def test_every_choice_is_saved_with_the_scene(panel, chosen, tmp_path):
-    from MetaAffineRegWidgets.parameters import Compare, Freedom
+    from MetaAffineRegWidgets.parameters import DataTerm, Freedom
 
     parameters = panel.logic.getParameterNode()
-    parameters.freedom, parameters.compare, parameters.rotationRange, parameters.model = Freedom.RIGID, Compare.EDGES, 40.0, "heads"
+    parameters.freedom, parameters.dataTerm, parameters.rotationRange, parameters.model = Freedom.RIGID, DataTerm.EDGES, 40.0, "heads"
     slicer.mrmlScene.SetURL(str(tmp_path / "scene.mrml"))
     assert slicer.mrmlScene.Commit()
     slicer.mrmlScene.Clear()
@@ -154,5 +154,5 @@ def test_every_choice_is_saved_with_the_scene(panel, chosen, tmp_path):
     slicer.mrmlScene.Connect()
     assert panel.ui.rotationRangeSpinBox.value == 40
     assert panel.ui.freedomComboBox.currentText == Freedom.RIGID.label()
-    assert panel.ui.compareComboBox.currentText == Compare.EDGES.label()
+    assert panel.ui.dataTermComboBox.currentText == DataTerm.EDGES.label()
     assert panel.ui.modelComboBox.currentText == "heads"
