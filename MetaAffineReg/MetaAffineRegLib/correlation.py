@@ -13,6 +13,7 @@ from torch import Tensor
 from .data_terms import CONTENT_FLOOR, EMPTY, DataTerm, IntensityTerm, spread_over, total
 
 _FAINT = 1e-3  # standard deviation of an image that shows nothing, in units of its spread
+_LEFT = 0.05  # least share of a change that no gain and no offset can follow
 _NO_WEIGHT = 1e-6  # a window with less of the overlap counts as empty
 
 
@@ -104,12 +105,21 @@ class LocalCorrelation(DataTerm):
         return floor, torch.ones_like(floor)
 
     def curvature_roots(self, fixed: Tensor, warped: Tensor, matrix: Tensor) -> Iterator[Tensor]:
-        """That of the residuals (f - mean) / V_f^(1/2) - rho (m - mean) / V_m^(1/2) of each window, means and variances held."""
+        """That of the residuals (f - mean) / V_f^(1/2) - rho (m - mean) / V_m^(1/2) of each window, with V and rho held.
+
+        A window takes up the part of a change that its gain and its offset can follow; of the moving gradient what is left beside them
+        tells how much that is.
+        """
         values, coverage = fixed[:, :1], fixed[:, 1:]
         a, b, weight = warped[:, 1:] * values, coverage * warped[:, :1], coverage * warped[:, 1:]
-        _, (spread_f, spread_m, both), (share_f, share_m) = self._windows(a, b, weight)
+        (_, mean), (spread_f, spread_m, both), (share_f, share_m) = self._windows(a, b, weight)
         content = total(0.5 * ((spread_f * share_f).square() + (spread_m * share_m).square()))
-        gain = self._spread_back(both.square() * share_f * share_m.square(), fixed)
+        slopes = torch.cat(torch.gradient(b, dim=tuple(range(2, b.ndim))), 1)
+        energy, samples = self._averages(torch.cat((slopes.square().sum(1, keepdim=True), weight.square()), 1)).split(1, 1)
+        sums, products = self._averages(torch.cat((weight * slopes, b * slopes), 1)).chunk(2, 1)
+        followed = sums.square() / (samples + _NO_WEIGHT) + (products - mean * sums).square() * share_m
+        left = (1 - followed.sum(1, keepdim=True) / energy.clamp_min(EMPTY)).clamp(_LEFT, 1)
+        gain = self._spread_back(both.square() * share_f * share_m.square() * left, fixed)
         root = coverage * (2 * gain).sqrt() * spread_over(self.divisor(content, fixed).rsqrt(), fixed)
         yield torch.cat((root, torch.zeros_like(root)), 1)
 
@@ -144,5 +154,4 @@ class LocalCorrelation(DataTerm):
 
 
 correlation = Correlation()
-local_correlation_coarse = LocalCorrelation(2, 0.05)
-local_correlation = LocalCorrelation(4, 0.1)
+local_correlation = LocalCorrelation(2, 0.03)

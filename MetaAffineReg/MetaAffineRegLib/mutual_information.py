@@ -15,6 +15,7 @@ from .data_terms import CONTENT_FLOOR, DataTerm, spread_over
 
 _LARGEST = 1.25  # values beyond it, in units of an image's spread, count alike
 _FLAT = 1e-6  # an image whose values differ by less shows nothing
+_PRIOR = 0.1  # share of samples
 _NEVER = 1e-30  # counts below it have the logarithm of this
 _NOTHING = 1e-6  # coverage below it has no value
 
@@ -59,15 +60,24 @@ class MutualInformation(DataTerm):
         return floor, torch.ones_like(floor)
 
     def curvature_roots(self, fixed: Tensor, warped: Tensor, matrix: Tensor) -> Iterator[Tensor]:
-        """The Fisher information of the moving intensities: squares of the derivatives of the logarithm of the histogram."""
+        """The Fisher information of the moving intensities, if the fixed ones scattered normally about their mean given the moving one.
+
+        That of the histogram itself would be many times too large: a bin that holds few samples changes with each of them.
+        """
         weight = fixed[:, 1:] * warped[:, 1:]
-        index, splines, slopes = self._supports(fixed, self._place_of(warped))
+        index, splines, _ = self._supports(fixed, self._place_of(warped))
         joint = self._histogram(index, splines, weight)
         of_fixed, of_moving, all_of_it = joint.sum(2, keepdim=True), joint.sum(1, keepdim=True), joint.sum((1, 2))
         content = _n_log_n(all_of_it) - 0.5 * (_n_log_n(of_fixed).sum((1, 2)) + _n_log_n(of_moving).sum((1, 2)))
-        logarithms = (0.5 * _log(of_moving) - _log(joint)).flatten().to(warped)
-        by_place = sum(slope * logarithms[index + j] for j, slope in enumerate(slopes))
-        root = fixed[:, 1:] * by_place * spread_over(self.divisor(content, fixed).rsqrt(), fixed)
+        bins = torch.arange(self.bins, dtype=joint.dtype, device=joint.device)[:, None]
+        prior = of_fixed * (_PRIOR / self.bins)  # as if each moving bin also held some samples like all others
+        counts = (joint + prior).sum(1).clamp_min(_NEVER)
+        mean = (bins * (joint + prior)).sum(1) / counts
+        variance = (bins.square() * (joint + prior)).sum(1) / counts - mean.square() + 1 / 12  # of the width of a bin
+        information = (torch.gradient(mean, dim=1)[0].square() / variance).flatten().to(warped)
+        first = index % self.bins + self._rows(fixed) * self.bins
+        told = sum(spline * information[first + j] for j, spline in enumerate(splines))
+        root = (weight.clamp_min(0) * told).sqrt() * spread_over(self.divisor(content, fixed).rsqrt(), fixed)
         yield torch.cat((root, torch.zeros_like(root)), 1)
 
     def _places(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,5 +130,4 @@ def _n_log_n(counts: Tensor) -> Tensor:
     return counts * _log(counts)
 
 
-mutual_information_coarse = MutualInformation(16)
 mutual_information = MutualInformation(32)

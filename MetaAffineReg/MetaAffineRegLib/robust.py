@@ -18,13 +18,13 @@ from torch import Tensor
 
 from . import affine
 from .candidates import Candidates
-from .correlation import correlation, local_correlation, local_correlation_coarse
+from .correlation import correlation, local_correlation
 from .correlation_features import INTENSITY_WAVES, EdgeTensors, Features
 from .data_terms import DATA_TERMS, DataTerm, unexplained_content, unexplained_detail, unexplained_sides
 from .freedom import FreedomName, freedom
 from .grids import PairGrids
 from .initializer import Initializer
-from .mutual_information import mutual_information, mutual_information_coarse
+from .mutual_information import mutual_information
 from .normalized_gradients import NormalizedGradients, faint_gradients, normalized_gradients
 from .objective import Criterion
 from .outcome import Evidence, Outcome
@@ -89,20 +89,20 @@ _EDGES = Plan(
 )
 _EDGES_2D = replace(_EDGES, rotations=36, search=1, starts=40, unlearned_starts=40, basins=(8, 3), margins=(0.2, 0.2, 0.1))
 _EDGES_3D = replace(_EDGES, rotations=120, fine=faint_gradients)
-_TERMS: dict[Look, tuple[DataTerm, DataTerm]] = {  # those of the coarse and of the fine levels
-    "correlation": (correlation, correlation),
-    "local-correlation": (local_correlation_coarse, local_correlation),
-    "mutual-information": (mutual_information_coarse, mutual_information),
+_TERMS: dict[Look, DataTerm] = {
+    "correlation": correlation,
+    "local-correlation": local_correlation,
+    "mutual-information": mutual_information,
 }
-# What is tried first, by what is compared and by dimension; edges need a finer grid to be told apart in the plane.  The terms of
-# ``_TERMS`` judge what a search by edges finds, and refine it; edges tell how sure the result is.
+# What is tried first, by what is compared and by dimension; edges need a finer grid to be told apart in the plane.  Those of
+# ``_TERMS`` refine what a search by edges finds, and choose of it; edges tell how sure the result is.
 PLANS: dict[tuple[Look, int], Plan] = {
     ("intensities", 2): Plan(),
     ("intensities", 3): Plan(rotations=120, polished=120, margins=(0.08, 0.1, 0.04)),
     ("edges", 2): _EDGES_2D,
     ("edges", 3): _EDGES_3D,
-    **{(look, 2): replace(_EDGES_2D, coarse=coarse, fine=fine, witness=_EDGES_2D.fine) for look, (coarse, fine) in _TERMS.items()},
-    **{(look, 3): replace(_EDGES_3D, coarse=coarse, fine=fine, witness=_EDGES_3D.fine) for look, (coarse, fine) in _TERMS.items()},
+    **{(look, 2): replace(_EDGES_2D, fine=term, witness=_EDGES_2D.fine) for look, term in _TERMS.items()},
+    **{(look, 3): replace(_EDGES_3D, fine=term, witness=_EDGES_3D.fine) for look, term in _TERMS.items()},
 }
 
 
