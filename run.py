@@ -44,7 +44,7 @@ class LinkedEnvironment(Exception):
 
 
 def main(words: list[str]) -> int:
-    """Exit code: that of the command; 2 for a word, a Python or a link that can't be used, 1 or 130 where the set-up failed or was stopped."""
+    """Exit code: that of the command; 2 for a word, a Python or a link that can't be used, 1 or 130 where it was not set up."""
     if not (3, 11) <= sys.version_info < (3, 14):  # slicer-core of the lock file has no build for Python 3.14
         print("MetaAffineReg needs Python 3.11, 3.12 or 3.13; this is " + sys.version.split()[0] + ".", file=sys.stderr)
         return 2
