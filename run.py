@@ -39,8 +39,12 @@ benchmark     measure quality and speed
 python3 run.py WORD --help tells more about all but test."""
 
 
+class LinkedEnvironment(Exception):
+    """``.venv`` is a symbolic link to an environment that does not hold what the lock files say."""
+
+
 def main(words: list[str]) -> int:
-    """Exit code: that of the command; 2 for a word or a Python that can't be used, 1 or 130 where the set-up failed or was stopped."""
+    """Exit code: that of the command; 2 for a word, a Python or a link that can't be used, 1 or 130 where it was not set up."""
     if not (3, 11) <= sys.version_info < (3, 14):  # slicer-core of the lock file has no build for Python 3.14
         print("MetaAffineReg needs Python 3.11, 3.12 or 3.13; this is " + sys.version.split()[0] + ".", file=sys.stderr)
         return 2
@@ -50,6 +54,12 @@ def main(words: list[str]) -> int:
         return 0 if wanted else 2
     try:
         set_up()
+    except LinkedEnvironment:
+        print(
+            f"{VENV} is a symbolic link to an environment that does not fit the lock files, and is not cleared; remove the link.",
+            file=sys.stderr,
+        )
+        return 2
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"The environment in .venv could not be made ({error}); start again to repair it.", file=sys.stderr)
         return 1
@@ -64,13 +74,15 @@ def main(words: list[str]) -> int:
 
 
 def set_up() -> None:
-    """Make ``.venv`` unless it holds what the lock files say; raises OSError or CalledProcessError.
+    """Make ``.venv`` unless it holds what the lock files say; raises OSError or CalledProcessError, and LinkedEnvironment for a link.
 
     The stamp is written last: a set-up that was interrupted has none and is done again from nothing.
     """
     wanted = hashlib.sha256(b"\0".join(lock.read_bytes() for lock in LOCKS)).hexdigest()
     if PYTHON.exists() and STAMP.is_file() and STAMP.read_text() == wanted:
         return
+    if VENV.is_symlink():  # clearing it would empty a folder that is not ours
+        raise LinkedEnvironment
     print("Setting up .venv; the first time this takes some minutes.", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True, stdout=sys.stderr)
     install = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]

@@ -12,13 +12,22 @@ _COLUMNS = ("id", "fixed", "moving")
 _LONGEST_ID = 100  # characters; file systems end at 255 bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table, its paths resolved."""
+    """One line of the table, its files named from ``folder`` on: a long table is held as its text."""
 
     id: str
-    fixed: Path
-    moving: Path
+    folder: Path
+    fixed_file: str
+    moving_file: str
+
+    @property
+    def fixed(self) -> Path:
+        return self.folder / self.fixed_file
+
+    @property
+    def moving(self) -> Path:
+        return self.folder / self.moving_file
 
 
 def read_table(path: Path) -> list[Row]:
@@ -28,8 +37,8 @@ def read_table(path: Path) -> list[Row]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as f:
             reader = csv.DictReader(f)
-            lines = list(reader)
             names = reader.fieldnames or []
+            rows = [Row(line.get("id") or "", path.parent, line.get("fixed") or "", line.get("moving") or "") for line in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} can't be read as a CSV file; save it as plain text, UTF-8.") from error
     missing = [name for name in _COLUMNS if name not in names]
@@ -37,11 +46,10 @@ def read_table(path: Path) -> list[Row]:
         raise InputError(
             f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; the first line must name id, fixed, moving."
         )
-    if not lines:
+    if not rows:
         raise InputError(f"{path} has no rows; add one for each pair.")
     seen: set[str] = set()
-    for line in lines:
-        name = line["id"] or ""
+    for name in (row.id for row in rows):
         if not name or name in seen or name != Path(name).name or name.startswith(".") or "\\" in name or len(name) > _LONGEST_ID:
             raise InputError(f"{path} has an id '{name}' that is empty, not alone or no file name; give every row an id of its own.")
         seen.add(name)
@@ -50,4 +58,4 @@ def read_table(path: Path) -> list[Row]:
             raise InputError(
                 f"{path} has the ids '{name}' and '{name}{RUNNER_UP}', which is the name of the runner-up of the former; rename one."
             )
-    return [Row(line["id"], path.parent / (line["fixed"] or ""), path.parent / (line["moving"] or "")) for line in lines]
+    return rows

@@ -43,20 +43,25 @@ class _Figure:
 
 
 def write_quality_report(path: Path, entries: Sequence[Entry], count: int, settings: Settings) -> None:
-    """Write the page of a batch of ``count`` pairs, of which ``entries`` are there so far; whole or not at all."""
-    ranked = sorted(entries, key=_badness)
-    head, tail = TEMPLATE.read_text(encoding="utf-8").split("$cards")
+    """Write the page of a batch of ``count`` pairs, of which ``entries`` are there so far; whole or not at all.
+
+    Each entry is asked for when it is written: one line and one picture are held at a time.
+    """
+    badness = [_badness(entry) for entry in entries]
+    ranked = sorted(range(len(entries)), key=badness.__getitem__)
+    head, rest = TEMPLATE.read_text(encoding="utf-8").split("$rows")
+    middle, tail = rest.split("$cards")
     chosen = f"{settings.method}, {settings.freedom}, rotations up to {settings.rotation_range:g}°, data term {settings.data_term}"
     words = {
-        "summary": _summary(entries, count),
+        "summary": _summary(Counter(_WORST_FIRST[rank] for rank, _ in badness), count),
         "settings": escape(f"{datetime.datetime.now():%Y-%m-%d %H:%M}; {chosen}; model {settings.model or 'by default'}"),
         "header": "".join(f"<th>{title}</th>" for title in ("Pair", "Result", *(figure.title for figure in _figures({})))),
-        "rows": "\n".join(_row(entry.line) for entry in ranked),
     }
     with written_together(path) as (part,), part.open("w", encoding="utf-8") as f:
         f.write(Template(head).substitute(words))
-        for entry in ranked:  # one picture at a time is held
-            f.write(_card(entry))
+        f.writelines(_row(entries[place].line) + "\n" for place in ranked)
+        f.write(middle)
+        f.writelines(_card(entries[place]) for place in ranked)
         f.write(tail)
 
 
@@ -64,14 +69,13 @@ def _badness(entry: Entry) -> tuple[int, float]:
     return _WORST_FIRST.index(verdict(entry.line)), _number(entry.line, "probability")
 
 
-def _summary(entries: Sequence[Entry], count: int) -> str:
-    counts = Counter(verdict(entry.line) for entry in entries)
+def _summary(counts: Counter[str], count: int) -> str:
     badges = [
         f'<label class="badge {_css(word)}"><input type="checkbox" checked value="{_css(word)}"> {counts[word]} {word}</label>'
         for word in reversed(_WORST_FIRST)
         if counts[word]
     ]
-    so_far = "" if len(entries) == count else f" <b>{len(entries)} of {count} so far.</b>"
+    so_far = "" if counts.total() == count else f" <b>{counts.total()} of {count} so far.</b>"
     return f"{count} pair{'' if count == 1 else 's'}: {' '.join(badges)}{so_far}"
 
 

@@ -1,8 +1,10 @@
 """``report.csv``: a line for each row of a batch."""
 
 import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from MetaAffineRegLib.files import written_together
 from MetaAffineRegLib.geometry import ImageGeometry
@@ -45,16 +47,70 @@ def verdict_in_words(line: Line) -> str:
 
 def read_report(path: Path) -> dict[str, Line]:
     """Lines by their IDs, values as text; none where there is no report, or a file that is none."""
+    return {line["id"]: line for line in report_lines(path)}
+
+
+def report_lines(path: Path) -> Iterator[Line]:
+    """The lines of a report, values as text; none of a file that is no report, and not a last one that was cut off."""
     try:
         with path.open(newline="", encoding="utf-8") as f:
-            return {line["id"]: {"done": "no", **line} for line in csv.DictReader(f) if line.get("id")}
+            for line in csv.DictReader(text for text in f if text.endswith("\n")):
+                if line.get("id"):
+                    yield {"done": "no", **line}
     except (FileNotFoundError, UnicodeDecodeError, csv.Error):
-        return {}
+        return
 
 
-def write_report(path: Path, lines: list[Line]) -> None:
-    """Write the report, whole or not at all."""
-    with written_together(path) as (part,), part.open("w", newline="", encoding="utf-8") as f:
-        writer = csv.DictWriter(f, _COLUMNS, restval="", extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(lines)
+class GrowingReport:
+    """The report of a batch that runs: lines are appended to the file and not held; where a row has several, the last one counts.
+
+    It begins with the lines of an earlier run that are to stay.  Raises OSError where the file can't be written.
+    """
+
+    def __init__(self, path: Path, stays: Callable[[Line], bool]):
+        self.path = path
+        self._places: dict[str, int] = {}
+        self._rewrite(line for line in report_lines(path) if stays(line))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, row: str) -> bool:
+        return row in self._places
+
+    def __getitem__(self, row: str) -> Line:
+        """The line of a row, values as text."""
+        with self.path.open("rb") as f:
+            f.seek(self._places[row])
+            values = next(csv.reader([f.readline().decode("utf-8")]))
+        return dict(zip(_COLUMNS, values, strict=True))
+
+    def append(self, lines: Iterable[Line]) -> None:
+        """Add lines; once this returns they are in the file."""
+        with self.path.open("ab") as f:
+            self._places.update(_written(f, lines))
+
+    def put_in_order(self, rows: Iterable[str]) -> None:
+        """Rewrite the file with one line for each of ``rows`` that has any, in their order."""
+        self._rewrite(self[row] for row in rows if row in self)
+
+    def _rewrite(self, lines: Iterable[Line]) -> None:
+        with written_together(self.path) as (part,), part.open("wb") as f:
+            f.write(_as_text(dict(zip(_COLUMNS, _COLUMNS, strict=True))))
+            places = dict(_written(f, lines))
+        self._places = places
+
+
+def _written(f: BinaryIO, lines: Iterable[Line]) -> Iterator[tuple[str, int]]:
+    """Write lines; the row of each, and where in the file it begins."""
+    for line in lines:
+        yield line["id"], f.tell()
+        f.write(_as_text(line))
+
+
+def _as_text(line: Line) -> bytes:
+    """One line of the file: no cell goes over several."""
+    text = io.StringIO()
+    cells = {name: value.replace("\r", " ").replace("\n", " ") if isinstance(value, str) else value for name, value in line.items()}
+    csv.DictWriter(text, _COLUMNS, restval="", extrasaction="ignore").writerow(cells)
+    return text.getvalue().encode("utf-8")

@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 @contextmanager
 def written_together(*paths: Path) -> Iterator[list[Path]]:
     """Names beside ``paths`` to write to; renamed to ``paths`` when the block ends well, removed when it does not."""
-    beside = [path.with_name(f".{os.getpid()}.part.{path.name}") for path in paths]
+    own = secrets.token_hex(4)  # two processes, on two machines perhaps, may write the same file
+    beside = [path.with_name(f".{own}.part.{path.name}") for path in paths]
     try:
         yield beside
         for part, path in zip(beside, paths, strict=True):

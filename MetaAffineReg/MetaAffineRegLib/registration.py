@@ -114,6 +114,31 @@ class Result:
         return self.confidence.probability if self.confidence else None
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Pairs of one dimension that go through all stages together: images, where they lie, and what they are registered with.
+
+    grids: the images on ``device``, once they are prepared; seconds: what that took.
+    """
+
+    pairs: Sequence[tuple[Image, Image]]
+    frames: Sequence[PairFrame]
+    settings: Settings
+    model: Model | None
+    device: torch.device
+    grids: PairGrids | None = None
+    seconds: float = 0.0
+
+    def prepared(self) -> "Batch":
+        """With the images on their grids, or as it is where the GPU has no memory for them now; for a thread of its own too."""
+        started = time.perf_counter()
+        try:
+            grids = _grids(self.pairs, self.frames, self.settings, self.model, self.device)
+        except torch.OutOfMemoryError:
+            return self
+        return replace(self, grids=grids, seconds=time.perf_counter() - started)
+
+
 def register(
     pairs: Sequence[tuple[Image, Image]],
     settings: Settings = Settings(),
@@ -125,6 +150,29 @@ def register(
 
     ``initials`` are 4 x 4 maps, fixed point -> moving point, LPS mm, where given; see ``pair_frame`` for the start without one.
     Raises InputError for bad input (nothing is computed then) and Cancelled when ``cancelled`` says so.
+    """
+    results: dict[int, Result] = {}
+    for rows, batch in batches(pairs, settings, initials):
+        done, share = len(results) / len(pairs), len(rows) / len(pairs)
+
+        def report(stage: str, fraction: float, done: float = done, share: float = share) -> None:
+            if cancelled():
+                raise Cancelled
+            if stage:
+                progress(stage, done + share * fraction)
+
+        report("reading the images onto grids", 0.0)
+        results.update(zip(rows, compute(batch.prepared(), report), strict=True))
+    progress("done", 1.0)
+    return [results[row] for row in range(len(pairs))]
+
+
+def batches(
+    pairs: Sequence[tuple[Image, Image]], settings: Settings, initials: Sequence[Matrix | None] | None = None
+) -> list[tuple[list[int], Batch]]:
+    """The pairs by dimension and in batches that keep to the working memory, each with the numbers of its pairs; not prepared.
+
+    Raises InputError as ``register`` does.
     """
     if settings.method not in METHODS:
         raise InputError(f"There is no method '{settings.method}'; choose {', '.join(METHODS)}.")
@@ -139,27 +187,29 @@ def register(
         for (fixed, moving), initial in zip(pairs, [None] * len(pairs) if initials is None else initials, strict=True)
     ]
     models = {dimension: _model(settings, dimension) for dimension in {frame.dimension for frame in frames}}
-    results: dict[int, Result] = {}
+    found: list[tuple[list[int], Batch]] = []
     for dimension, model in sorted(models.items()):
         rows = [row for row, frame in enumerate(frames) if frame.dimension == dimension]
+        size = pairs_at_once(dimension)
+        for part in (rows[first : first + size] for first in range(0, len(rows), size)):
+            found.append((part, Batch([pairs[row] for row in part], [frames[row] for row in part], settings, model, device)))
+    return found
 
-        def work(part: list[int], here: torch.device, model: Model | None = model) -> list[Result]:
-            done, share = len(results) / len(pairs), len(part) / len(pairs)
 
-            def report(stage: str, fraction: float) -> None:
-                if cancelled():
-                    raise Cancelled
-                if stage:
-                    progress(stage, done + share * fraction)
+def compute(batch: Batch, report: Progress = lambda stage, fraction: None) -> list[Result]:
+    """The results of a batch; ``report`` is called often, with an empty stage where there is nothing to tell, and may raise to end it."""
 
-            found = _register_batch([pairs[row] for row in part], [frames[row] for row in part], settings, model, here, report)
-            results.update(zip(part, found, strict=True))
-            return found
+    def work(part: list[int], here: torch.device) -> list[Result]:
+        grids = batch.grids
+        pairs, frames = [batch.pairs[row] for row in part], [batch.frames[row] for row in part]
+        if grids is None or here != batch.device:
+            grids = _grids(pairs, frames, batch.settings, batch.model, here)
+        elif len(part) < len(frames):
+            grids = grids.select(torch.tensor(part, device=here))
+        return _register_batch(grids, frames, batch.settings, batch.model, here, batch.seconds / len(batch.pairs), report)
 
-        for row, (result, notes) in zip(rows, in_parts(rows, _chunk_size(dimension), device, work), strict=True):
-            results[row] = replace(result, notes=(*notes, *result.notes)) if notes else result
-    progress("done", 1.0)
-    return [results[row] for row in range(len(pairs))]
+    found = in_parts(range(len(batch.pairs)), len(batch.pairs), batch.device, work)
+    return [replace(result, notes=(*notes, *result.notes)) if notes else result for result, notes in found]
 
 
 def check_pair(fixed: Image, moving: Image, settings: Settings) -> None:
@@ -168,22 +218,28 @@ def check_pair(fixed: Image, moving: Image, settings: Settings) -> None:
 
 
 @torch.no_grad()
+def _grids(
+    pairs: Sequence[tuple[Image, Image]], frames: Sequence[PairFrame], settings: Settings, model: Model | None, device: torch.device
+) -> PairGrids:
+    sizes = tuple(sorted({*LEVELS[frames[0].dimension], *(model.network.config.levels if model else ())}))
+    backend = choose_backend(settings.backend, device, settings.precision)
+    return PairGrids.of(pairs, frames, sizes, dtype=getattr(torch, settings.precision), device=device, backend=backend)
+
+
+@torch.no_grad()
 def _register_batch(
-    pairs: list[tuple[Image, Image]],
-    frames: list[PairFrame],
+    grids: PairGrids,
+    frames: Sequence[PairFrame],
     settings: Settings,
     model: Model | None,
     device: torch.device,
+    preparation: float,
     report: Progress,
 ) -> list[Result]:
-    """Pairs of one dimension go through all stages together."""
+    """Pairs of one dimension go through all stages together; ``preparation``: the seconds that each took before."""
     started = time.perf_counter()
-    report("reading the images onto grids", 0.0)
-    levels = LEVELS[frames[0].dimension]
+    levels = LEVELS[grids.dimension]
     network = model.network.to(device) if model else None
-    sizes = tuple(sorted({*levels, *(network.config.levels if network else ())}))
-    backend = choose_backend(settings.backend, device, settings.precision)
-    grids = PairGrids.of(pairs, frames, sizes, dtype=getattr(torch, settings.precision), device=device, backend=backend)
     start = torch.from_numpy(np.stack([frame.start for frame in frames])).to(device)
     method = _method(settings, model)
     if method == "robust":
@@ -191,7 +247,7 @@ def _register_batch(
         outcome = robust_with_second_search(grids, levels, start, network, *searched)
     else:
         outcome = single_start(grids, levels, start, method, network, settings.freedom, settings.outside, report)
-    seconds = (time.perf_counter() - started) / len(pairs)
+    seconds = preparation + (time.perf_counter() - started) / len(frames)
     notes = () if method == settings.method else ("No model is shipped for this dimension, so the method plain was used.",)
     common = {"seconds": seconds, "device": str(device), "method": method, "model": model.name if model else None}
     return [
@@ -257,7 +313,7 @@ def _model(settings: Settings, dimension: int) -> Model | None:
     return model
 
 
-def _chunk_size(dimension: int) -> int:
+def pairs_at_once(dimension: int) -> int:
     """Pairs a batch so that grids, images and their derivatives keep to the working memory."""
     samples = LEVELS[dimension][-1] ** dimension
     floats = 2 * 4 / 3 + 2 * dimension + 5

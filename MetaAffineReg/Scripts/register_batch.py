@@ -11,6 +11,7 @@ import dataclasses
 import importlib.util
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,20 +52,24 @@ def parser() -> argparse.ArgumentParser:
 def register_batch(arguments: argparse.Namespace) -> int:
     """Run table or scene; 0 when all pairs are done, 1 when some are not, or say of themselves that they failed."""
     check(arguments)
-    from MetaAffineRegCLI.batch import checked_settings, jobs_of_table
-    from MetaAffineRegCLI.jobs import BatchFolder, register_jobs
+    from MetaAffineRegCLI.batch import checked_settings
+    from MetaAffineRegCLI.batch_run import register_jobs
+    from MetaAffineRegCLI.jobs import BatchFolder
     from MetaAffineRegCLI.pairs_table import read_table
+    from MetaAffineRegCLI.table_jobs import TableJobs
+    from MetaAffineRegCLI.units import registered
 
     folder = BatchFolder.checked(arguments.output_dir, quality=True)
+    how = arguments.batch_size, partial(registered, overlap=False)  # Slicer has nodes and Python's lock in its main thread
     if is_scene(arguments.pairs):
         scene = own_scene()
         pairs = pairs_of_scene(scene, arguments)
         settings, initial = checked_settings(arguments, folder, [pair.id for pair in pairs])
-        code = register_jobs([job_of_nodes(pair, initial) for pair in pairs], settings, folder, arguments.batch_size)
+        code = register_jobs([job_of_nodes(pair, initial) for pair in pairs], settings, folder, *how)
     else:
         rows = read_table(arguments.pairs)
         settings, initial = checked_settings(arguments, folder, [row.id for row in rows])
-        code = register_jobs(jobs_of_table(rows, initial), settings, folder, arguments.batch_size)
+        code = register_jobs(TableJobs(rows, initial), settings, folder, *how)
     if not arguments.scene:
         return code
     if not is_scene(arguments.pairs):

@@ -14,6 +14,7 @@ import landmarks
 import panel_latency
 import real_pairs
 import rivals
+import speed
 import subjects
 import tables
 import terms
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, tuple[ModuleType, str]] = {
     "acquisitions": (acquisitions, "thick slices, oblique directions, other voxels and fields of view, other organs, from random poses"),
     "subjects": (subjects, "heads of different people, by loops and by overlap of tissues"),
     "landmarks": (landmarks, "histological sections and hands, by landmarks"),
+    "speed": (speed, "evaluations, pairs, batches, memory and start-up, against the limit of the machine"),
     "panel": (panel_latency, "whether the panel of the Slicer module stays live, and how soon Cancel takes effect"),
     "rivals": (rivals, "other programs on the same pairs"),
     "ablation": (ablation, "what each part of the method is worth"),

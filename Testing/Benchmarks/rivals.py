@@ -106,8 +106,7 @@ def run(arguments: argparse.Namespace) -> list[str]:
 
 def set_up() -> None:
     """Make ``.venv-rivals`` unless it holds what the requirements say; raises InputError where that fails."""
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    if PYTHON.exists() and STAMP.is_file() and STAMP.read_text() == wanted:
+    if is_set_up():
         return
     print("Setting up .venv-rivals; the first time this takes some minutes.", file=sys.stderr)
     install = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
@@ -116,7 +115,12 @@ def set_up() -> None:
         subprocess.run([*install, "--requirement", str(REQUIREMENTS)], check=True, stdout=sys.stderr)
     except subprocess.CalledProcessError as error:
         raise InputError(f"The environment in .venv-rivals could not be made ({error}); start again to repair it.") from error
-    STAMP.write_text(wanted)
+    STAMP.write_text(_wanted())
+
+
+def is_set_up() -> bool:
+    """Whether ``.venv-rivals`` holds what the requirements say."""
+    return PYTHON.exists() and STAMP.is_file() and STAMP.read_text() == _wanted()
 
 
 def key_of(tool: str, folder: Path, threads: int) -> str:
@@ -179,6 +183,10 @@ def table(results: dict[str, dict[str, dict[str, Any]]], pairs: list[KnownPair],
     if len(start) < len(pairs):
         rows.append(_row(f"{_NAMES[OURS[1]]}, the first {len(start)} of it", start, together, times))
     return [*rows, *(_row(_NAMES.get(tool, tool), start, results[tool], times) for tool in results if tool != OURS[1])]
+
+
+def _wanted() -> str:
+    return hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -75,8 +75,8 @@ def test_every_word_has_a_section_in_the_results_and_its_command(word):
     assert f"run.py benchmark {word}" in text
 
 
-@pytest.mark.parametrize("word", sorted(set(benchmark.BENCHMARKS) - {"panel"}))
-def test_every_word_but_the_panel_needs_data(word, capsys):
+@pytest.mark.parametrize("word", sorted(set(benchmark.BENCHMARKS) - {"panel", "speed"}))
+def test_every_word_but_the_panel_and_speed_needs_data(word, capsys):
     with pytest.raises(SystemExit, match="2"):
         benchmark.main([word])
     assert "--data" in capsys.readouterr().err

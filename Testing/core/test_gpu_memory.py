@@ -55,18 +55,18 @@ def test_cpu_without_memory_is_an_error():
 
 def test_registration_goes_on_on_the_cpu_and_says_so(monkeypatch):
     """The results are those of the CPU."""
-    batch = registration._register_batch
+    grids = registration._grids
 
-    def on_small_gpu(pairs, frames, settings, model, device, report):
+    def on_small_gpu(pairs, frames, settings, model, device):
         if device.type == "cuda":
             raise torch.OutOfMemoryError("made by the test")
-        return batch(pairs, frames, settings, model, device, report)
+        return grids(pairs, frames, settings, model, device)
 
     slices = lattice((48, 48, 1), (2.0, 2.0, 3.0))
     pairs = [(made(slices), made(slices, affine(degrees))) for degrees in (5, 12)]
     expected = register(pairs, Settings(method="plain", device="cpu"))
     monkeypatch.setattr(registration, "choose_device", lambda name: CUDA)
-    monkeypatch.setattr(registration, "_register_batch", on_small_gpu)
+    monkeypatch.setattr(registration, "_grids", on_small_gpu)
     results = register(pairs, Settings(method="plain"))
     for result, wanted in zip(results, expected, strict=True):
         assert result.notes == (ON_CPU,) and result.device == "cpu"

@@ -8,7 +8,8 @@ import pytest
 import SimpleITK
 
 from core.made_images import affine, lattice, made
-from MetaAffineRegCLI.jobs import BatchFolder, Job, Pair, register_jobs
+from MetaAffineRegCLI.batch_run import register_jobs
+from MetaAffineRegCLI.jobs import BatchFolder, Job, Pair
 from MetaAffineRegCLI.quality_report import Entry, write_quality_report
 from MetaAffineRegCLI.report_table import failed_line, read_report
 from MetaAffineRegCLI.views import plane_views, write_strip
@@ -130,14 +131,14 @@ def jobs(names):
     ],
 )
 def test_pair_that_breaks_off_does_not_take_its_batch_with_it(tmp_path, monkeypatch, error, sentence):
-    whole = registration.register
+    whole = registration.compute
 
-    def register(pairs, *arguments):
-        if any(fixed.name == "bad" for fixed, _ in pairs):
+    def compute(batch, *arguments):
+        if any(fixed.name == "bad" for fixed, _ in batch.pairs):
             raise error
-        return whole(pairs, *arguments)
+        return whole(batch, *arguments)
 
-    monkeypatch.setattr(registration, "register", register)
+    monkeypatch.setattr(registration, "compute", compute)
     assert register_jobs(jobs(["one", "bad", "two"]), Settings(method="plain"), BatchFolder(tmp_path / "out"), 3) == 1
     lines = read_report(tmp_path / "out" / "report.csv")
     assert [(name, entry["done"]) for name, entry in lines.items()] == [("one", "yes"), ("bad", "no"), ("two", "yes")]

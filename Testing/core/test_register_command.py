@@ -46,7 +46,7 @@ def run(tmp_path, *words, truth=None, code=0, method="plain"):
 
 def judge(monkeypatch, *statuses, runner_up=RUNNER_UP, probability=0.25):
     """Let registration say of its results what a test needs, one status a pair, the first again after the last."""
-    whole = registration.register
+    whole = registration.compute
     left = iter(statuses * 100)
 
     def judged(*arguments, **options):
@@ -56,7 +56,7 @@ def judge(monkeypatch, *statuses, runner_up=RUNNER_UP, probability=0.25):
             dataclasses.replace(result, confidence=Confidence(next(left), probability, 0.75, margin, 1.5, runner_up)) for result in results
         ]
 
-    monkeypatch.setattr(registration, "register", judged)
+    monkeypatch.setattr(registration, "compute", judged)
 
 
 def names(folder):

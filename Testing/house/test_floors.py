@@ -29,7 +29,7 @@ LIBRARY = (
 # What each package may import beyond the standard library and the house.
 FROM_OUTSIDE = {
     "MetaAffineRegLib": {"numpy", "torch", "numba"},
-    "MetaAffineRegCLI": {"numpy", "SimpleITK", "matplotlib"},
+    "MetaAffineRegCLI": {"numpy", "SimpleITK", "matplotlib", "distributed"},
     "MetaAffineRegMRML": {"numpy", "slicer", "vtk"},
     "MetaAffineRegWidgets": {"slicer", "vtk", "qt", "ctk", "PyTorchUtils", "SampleData"},
     "MetaAffineReg": {"numpy", "slicer", "vtk"},

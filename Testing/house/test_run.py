@@ -79,6 +79,20 @@ def test_environment_whose_python_is_gone_is_made_anew(run):
     assert len(run.started) == 3
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right of their own there")
+def test_environment_behind_a_link_is_used_but_never_cleared(run, tmp_path, capsys):
+    run.set_up()
+    run.VENV.rename(tmp_path / "elsewhere")
+    run.VENV.symlink_to(tmp_path / "elsewhere")
+    assert run.main(["demo"]) == 7
+    run.started.clear()
+    next(iter(run.LOCKS)).write_text("numpy==2.0\n")
+    assert run.main(["demo"]) == 2
+    said = capsys.readouterr().err
+    assert "is a symbolic link" in said and "remove the link" in said and said.splitlines()[-1].endswith(".")
+    assert run.started == [] and (tmp_path / "elsewhere" / "stamp").is_file()
+
+
 def test_words_and_exit_code_are_passed_on(run):
     assert run.main(["register", "fixed.png", "--method", "plain"]) == 7
     assert run.started[-1] == [str(run.PYTHON), "-m", "MetaAffineRegCLI.register", "fixed.png", "--method", "plain"]

@@ -1,0 +1,94 @@
+"""What the machine could do at best: bytes a second from and to memory, and multiplications and additions a second."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+
+_COPIED = 1 << 28  # bytes, more than the caches of most processors hold
+_LANES, _CHAIN = 1024, 32  # numbers that are worked on side by side, and multiply-adds to each before the next ones
+_SIDE = 4096  # of the matrices that a GPU multiplies
+_SECONDS = 0.3  # of repeated calls, where nothing else is said
+
+# Arithmetic of one evaluation for each sample, counted from the formulas: position, (bi- or) trilinear interpolation and its derivative,
+# difference and square, and the products of the derivatives with it, summed with their moment along a row; then, for the normal matrix,
+# the 3 (or 6) products of two derivatives, each summed with two moments.
+_FLOP = {2: 36, 3: 70}
+_FLOP_OF_MATRIX = {2: 21, 3: 42}
+_BYTES = 8  # a sample of each image, float32, is read once
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """Of one machine: bytes and floating point operations (float32) a second."""
+
+    bandwidth: float
+    arithmetic: float
+
+    def evaluation(self, samples: int, dimension: int, curved: bool) -> float:
+        """Seconds that one evaluation of mean squares and its gradient takes at least, ``curved`` with the normal matrix.
+
+        What lies in a cache can be read faster than memory; arithmetic then sets the limit.
+        """
+        flop = _FLOP[dimension] + (_FLOP_OF_MATRIX[dimension] if curved else 0)
+        return max(samples * _BYTES / self.bandwidth, samples * flop / self.arithmetic)
+
+
+def seconds_of(work: Callable[[], Any], device: torch.device, budget: float = _SECONDS) -> float:
+    """Median time of a call, once warm, from calls that take ``budget`` seconds together, two at least."""
+    _finished(work, device)
+    times: list[float] = []
+    while len(times) < 2 or sum(times) < budget:
+        started = time.perf_counter()
+        _finished(work, device)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times))
+
+
+def measured_ceilings(device: torch.device) -> Ceilings:
+    """Of the device, on the CPU with as many threads as torch takes."""
+    return _of_gpu(device) if device.type != "cpu" else _of_cpu(torch.get_num_threads())
+
+
+def _finished(work: Callable[[], Any], device: torch.device) -> None:
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _of_gpu(device: torch.device) -> Ceilings:
+    source = torch.ones(_COPIED // 4, device=device)
+    target = torch.empty_like(source)
+    copying = seconds_of(lambda: target.copy_(source), device)
+    matrix = torch.rand(_SIDE, _SIDE, device=device)  # float32 throughout: torch leaves TF32 out unless it is asked for
+    multiplying = seconds_of(lambda: matrix @ matrix, device)
+    return Ceilings(2 * _COPIED / copying, 2 * _SIDE**3 / multiplying)
+
+
+def _of_cpu(threads: int) -> Ceilings:
+    cpu = torch.device("cpu")
+    sources = np.array_split(np.ones(_COPIED // 4, np.float32), threads)
+    targets = np.array_split(np.zeros(_COPIED // 4, np.float32), threads)
+    rounds = 500
+    lanes = [np.ones(_LANES, np.float32) for _ in range(threads)]
+    with ThreadPoolExecutor(threads) as pool:
+        copying = seconds_of(lambda: list(pool.map(np.copyto, targets, sources)), cpu)
+        multiplying = seconds_of(lambda: list(pool.map(lambda values: _multiply_and_add(values, rounds), lanes)), cpu)
+    return Ceilings(2 * _COPIED / copying, 2.0 * threads * rounds * _LANES * _CHAIN / multiplying)
+
+
+@numba.njit(nogil=True, fastmath={"contract"})
+def _multiply_and_add(values, rounds):  # type: ignore[no-untyped-def]
+    """Each of ``values`` is multiplied and added to _CHAIN times in a round; numba makes vector instructions of it."""
+    factor, summand = np.float32(0.999), np.float32(0.001)
+    for _ in range(rounds):
+        for lane in range(len(values)):
+            value = values[lane]
+            for _ in range(_CHAIN):
+                value = value * factor + summand
+            values[lane] = value
