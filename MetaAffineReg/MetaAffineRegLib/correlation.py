@@ -154,4 +154,4 @@ class LocalCorrelation(DataTerm):
 
 
 correlation = Correlation()
-local_correlation = LocalCorrelation(2, 0.03)
+local_correlation = LocalCorrelation(2, 0.02)
