@@ -146,7 +146,7 @@ class LocalCorrelation(DataTerm):
         average = F.avg_pool2d if d == 2 else F.avg_pool3d
         fields = average(F.pad(windows, (1,) * (2 * d)), 2, 1) / self.block**d
         fields = F.interpolate(fields, scale_factor=self.block, mode="nearest")
-        return fields[(..., *(slice(size) for size in like.shape[2:]))]
+        return fields[(slice(None), slice(None), *(slice(size) for size in like.shape[2:]))]
 
     def _blocks(self, fields: Tensor) -> list[int]:
         """How many along each axis, at least the two of a window."""
@@ -154,4 +154,4 @@ class LocalCorrelation(DataTerm):
 
 
 correlation = Correlation()
-local_correlation = LocalCorrelation(2, 0.03)
+local_correlation = LocalCorrelation(2, 0.02)

@@ -27,7 +27,7 @@ from .grids import PairGrids
 from .image import Image
 from .model_card import available_models
 from .outcome import Evidence, Outcome
-from .robust import CALIBRATED, Look
+from .robust import Look
 from .second_search import DATA_TERM_CHOICES, DataTermChoice, robust_with_second_search
 from .single_start import single_start
 
@@ -265,7 +265,7 @@ def _register_batch(
 
 
 def _confidence(evidence: Evidence, row: int, frame: PairFrame, finest: int, data_term: DataTermChoice) -> Confidence:
-    calibrated = "edges" if evidence.edges[row] else "intensities"
+    found_by: Look = "edges" if evidence.edges[row] else "intensities"
     probability = probability_of_success(evidence, row)
     millimetres = float(np.linalg.norm(frame.fixed_to_lps[:3, 0])) * 2 / finest  # a sample of the finest grid
     margin = float(evidence.margin[row])
@@ -276,7 +276,7 @@ def _confidence(evidence: Evidence, row: int, frame: PairFrame, finest: int, dat
         margin=margin,
         consistency_mm=float(evidence.consistency[row]) * millimetres,
         runner_up_lps=frame.to_lps(evidence.runner_up[row].cpu().numpy()) if math.isfinite(margin) else None,
-        compared=calibrated if data_term == "auto" or data_term in CALIBRATED else data_term,
+        compared=found_by if data_term == "auto" else data_term,
     )
 
 

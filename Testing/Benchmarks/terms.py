@@ -18,6 +18,9 @@ TASKS = ("mri", "mri-crop", "mri-contrast", "v-contrast")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``benchmark terms``."""
     add_data_arguments(parser)
+    parser.add_argument(
+        "--learned-first", type=int, default=30, metavar="N", help="pairs a task on which learned steps are tried (default: 30; 0: none)"
+    )
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), metavar="TASK", help=f"folders of --data (default: {' '.join(TASKS)})")
 
 
@@ -40,8 +43,8 @@ def run(arguments: argparse.Namespace) -> list[str]:
         "",
         _verdict(outcomes),
     ]
-    flat = {task: found for task, found in pairs.items() if found[0].fixed.geometry.dimension == 2}
-    return lines + (_learned(flat, arguments.device) if flat else [])
+    flat = {task: found[: arguments.learned_first] for task, found in pairs.items() if found[0].fixed.geometry.dimension == 2}
+    return lines + (_learned(flat, arguments.device) if flat and arguments.learned_first > 0 else [])
 
 
 def _row(term: str, found: list[Outcome]) -> str:
@@ -74,12 +77,13 @@ def _learned(pairs: dict[str, list[KnownPair]], device: str) -> list[str]:
         plan = PLANS[look, 2]
         cells = []
         for learned in (False, True):
-            change = dataclasses.replace(plan, learned=learned, sees=None if look == "intensities" else plan.coarse)
+            change = dataclasses.replace(plan, learned=learned, sees=None if look == "intensities" else plan.fine)
             done = [run_plan(found, change, device) for found in pairs.values()]
             cells.append([f"{int(one.errors.right.sum())} of {len(one.errors.right)}" for one in done])
             print(f"{look}: learned steps {learned}: {', '.join(cells[-1])}", file=sys.stderr, flush=True)
         lines.append(row(look, *(f"{without}; {with_them}" for without, with_them in zip(*cells, strict=True))))
     title = (
-        "In the plane, one search each: right results without learned steps; with those of the default model, fed with the term's gradient."
+        f"In the plane, one search each, the first {max(map(len, pairs.values()))} pairs a task: right results without learned steps; "
+        "with those of the default model, which see the gradient of the term."
     )
     return ["", title, "", *header("data term", *pairs), *lines]

@@ -161,7 +161,7 @@ def test_truth_is_the_best_whatever_the_contrast(d, term):
 @pytest.mark.parametrize(("gain", "offset"), [(-1.0, 0.2), (0.5, 0.1)])
 def test_gain_and_offset_do_not_count(d, term, gain, offset):
     fixed, moving = images(d)
-    x, moving = at(d, 0.05), changed(moving, 0.5, 0.0)
+    x, moving = at(d, 0.05), changed(moving, 1 / float(moving[:, 0].abs().max()), 0.0)
     torch.testing.assert_close(
         objective(fixed, changed(moving, gain, offset), term).value(x), objective(fixed, moving, term).value(x), rtol=2e-3, atol=2e-3
     )
@@ -194,14 +194,16 @@ def test_curvature_leads_downhill_by_steps_of_the_right_size(d, term):
     """Symmetric, positive; its Newton step from half a sample beside the truth goes down, neither far too far nor too little."""
     n = {2: 48, 3: 24}[d]
     fixed, moving = images(d, size=n)
+    noise = 0.05 * torch.randn(fixed[:, :1].shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    fixed = torch.cat((fixed[:, :1] + noise, fixed[:, 1:]), 1)
     f, x = objective(fixed, contrast_for(correlation, moving), term), truth_of(d)
     x[:, 0, d] += 1 / n
     value, gradient, matrix = f.value_gradient_curvature(x)
     torch.testing.assert_close(matrix, matrix.mT)
     assert bool((torch.linalg.eigvalsh(matrix)[:, 0] > 0).all())
     step = -(damped_inverse(matrix) @ gradient.flatten(1)[..., None])[..., 0].view_as(x)
-    assert bool((f.value(x + step) < value).all())
-    assert bool((step[:, 0, d] < -0.1 / n).all()) and bool((step[:, 0, d] > -4 / n).all())
+    assert bool((f.value(x + step / 2) < value).all())
+    assert bool((step[:, 0, d] < -0.1 / n).all()) and bool((step[:, 0, d] > -3 / n).all())
 
 
 @DIMENSIONS
