@@ -4,6 +4,7 @@ The limit is measured in the same run: what memory can be copied and what can be
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> list[str]:
     pairs = {2: arguments.pairs_2d, 3: arguments.pairs_3d}
     case = Case(device, backends, [Size.named(name) for name in arguments.sizes], pairs, ceilings)
     lines = [
-        f"{machine(arguments.device)}. Limits of this run: {ceilings.bandwidth / 1e9:.3g} GB/s of memory copied (read and written), "
+        f"{machine(arguments.device)}, {busy()}. Limits of this run: {ceilings.bandwidth / 1e9:.3g} GB/s of memory copied (read and written), "
         f"{ceilings.arithmetic / 1e9:.3g} GFLOP/s."
     ]
     for name in arguments.parts:
@@ -88,6 +89,11 @@ def backends_of(device: torch.device) -> list[Backend]:
         except InputError:
             continue
     return found
+
+
+def busy() -> str:
+    """How many processes wanted a core in the last minute: times on a machine that does other work are too long."""
+    return f"{os.getloadavg()[0]:.1f} processes busy before the run" if hasattr(os, "getloadavg") else "other load not known"
 
 
 def _table(columns: Iterable[str], rows: Iterable[tuple[object, ...]]) -> list[str]:
@@ -122,7 +128,7 @@ def _growth(case: Case) -> list[str]:
                 sides, seconds = speed_evaluation.growth(dimension, backend, case.device)
                 yield backend, f"evaluation, over samples ({dimension}D)", *_law([side**dimension for side in sides], seconds)
             for size in {size.dimension: size for size in reversed(case.sizes)}.values():
-                most = case.pairs[size.dimension]
+                most = speed_registration.affordable(case.pairs[size.dimension], backend, case.device)
                 if most > 1:
                     yield (
                         *(backend, f"registration, over pairs of a batch ({size})"),

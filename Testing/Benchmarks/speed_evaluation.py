@@ -13,10 +13,15 @@ from torch import Tensor
 from MetaAffineRegLib.backends import Backend
 from MetaAffineRegLib.data_terms import DataTerm, mean_squares, unexplained_detail
 from MetaAffineRegLib.grids import PairGrids
+from MetaAffineRegLib.normalized_gradients import normalized_gradients
 from MetaAffineRegLib.objective import Criterion
 
 COLUMNS = ("images", "backend", "criterion", "what", "one map, ms", "times the limit", "maps at once", "each, ms", "times the limit")
-TERMS: dict[str, DataTerm] = {"mean squares": mean_squares, "content left unexplained": unexplained_detail}
+TERMS: dict[str, DataTerm] = {
+    "mean squares": mean_squares,
+    "content left unexplained": unexplained_detail,
+    "edges": normalized_gradients,
+}
 _AT_ONCE = {2: 64, 3: 4}  # maps, as a registration has them on its finest grid
 GROWTH_SIDES = {2: (32, 64, 128, 256, 512), 3: (16, 32, 64, 96, 128)}
 

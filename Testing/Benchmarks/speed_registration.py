@@ -57,14 +57,18 @@ def growth(size: Size, backend: Backend, device: torch.device, most: int) -> tup
     return counts, [seconds_of(lambda n=count: register([(pair.fixed, pair.moving)] * n, settings), device) for count in counts]  # type: ignore[misc]
 
 
+def affordable(count: int, backend: Backend, device: torch.device) -> int:
+    """So many pairs, fewer where torch computes on the CPU."""
+    return max(1, count // _SLOW) if backend == "torch" and device.type == "cpu" else count
+
+
 def _cases(
     sizes: list[Size], backends: list[Backend], device: torch.device, count: dict[int, int]
 ) -> Iterator[tuple[Size, Backend, list[KnownPair]]]:
     for size in sizes:
         pairs = list(made_pairs(size, count[size.dimension]))
         for backend in backends:
-            slow = backend == "torch" and device.type == "cpu"
-            yield size, backend, pairs[: max(1, len(pairs) // _SLOW)] if slow else pairs
+            yield size, backend, pairs[: affordable(len(pairs), backend, device)]
 
 
 def _cells(
