@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _RETRIES = 3  # after an error; the loss of a worker is forgiven as often by the scheduler
 _UNDER_WAY = 3  # units for each thread of a worker, so that none waits for the next
+_NOT_LOADED = "Error during deserialization"  # how distributed says that the scheduler lacks a module
 _PATIENCE = 20  # seconds until a scheduler must have answered
 
 
@@ -90,8 +91,10 @@ def registered_by(client: "Client", units: Iterable[Sequence[Job]], settings: Se
             yield future.result()
         elif isinstance(error, (InputError, OSError)):
             raise error
-        elif isinstance(error, ImportError):
-            raise InputError(f"The workers can't load this program ({error}); start them with MetaAffineReg on PYTHONPATH.") from error
+        elif isinstance(error, ImportError) or _NOT_LOADED in str(error):
+            raise InputError(
+                "The scheduler or a worker can't load this program; start them with the same packages and with MetaAffineReg on PYTHONPATH."
+            ) from error
         elif len(unit) > 1:
             for half in (unit[: len(unit) // 2], unit[len(unit) // 2 :]):
                 start(half)

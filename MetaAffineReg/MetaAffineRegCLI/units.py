@@ -1,8 +1,8 @@
 """A unit of work of a batch: some jobs, whose files are written whole and whose lines are handed back.
 
-A unit may be done twice, on any machine: the files are the same, and each is renamed to its name when it is whole.
+A unit may be done twice, on any machine of one kind: the files are the same, and each is renamed to its name when it is whole.
 While one part of a unit is computed, the next is read and laid on its grids and the one before is written.  At any time at most
-four parts are held.
+five parts are held: one is read, one waits, one is computed, one waits, one is written.
 """
 
 import threading
@@ -124,7 +124,9 @@ def _batch(pairs: list[Pair], settings: Settings) -> Batch:
 
 def _computed(parts: Generator[_Part], settings: Settings, cancelled: Callable[[], bool]) -> Generator[tuple[_Part, list[Result | str]]]:
     for part in closed_after(parts):
-        yield part, _results(part, settings, cancelled)
+        results = _results(part, settings, cancelled)
+        part.batch = None  # only its images are needed from here on
+        yield part, results
 
 
 def _results(part: _Part, settings: Settings, cancelled: Callable[[], bool]) -> list[Result | str]:

@@ -69,7 +69,8 @@ def run(arguments: argparse.Namespace) -> list[str]:
     pairs = {2: arguments.pairs_2d, 3: arguments.pairs_3d}
     case = Case(device, backends, [Size.named(name) for name in arguments.sizes], pairs, ceilings)
     lines = [
-        f"{machine(arguments.device)}, {busy()}. Limits of this run: {ceilings.bandwidth / 1e9:.3g} GB/s of memory copied (read and written), "
+        f"{machine(arguments.device)}, {busy()}. Limits of this run: "
+        f"{ceilings.bandwidth / 1e9:.3g} GB/s of memory copied (read and written), "
         f"{ceilings.arithmetic / 1e9:.3g} GFLOP/s."
     ]
     for name in arguments.parts:

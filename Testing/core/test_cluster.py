@@ -4,8 +4,10 @@ import csv
 import os
 import signal
 import sys
+from types import SimpleNamespace
 
 import pytest
+from distributed import KilledWorker
 
 from core.made_files import write
 from core.made_images import affine, lattice, made
@@ -14,6 +16,7 @@ from MetaAffineRegCLI.batch_run import register_jobs
 from MetaAffineRegCLI.jobs import BatchFolder, Job
 from MetaAffineRegCLI.pairs_table import read_table
 from MetaAffineRegCLI.table_jobs import TableJobs
+from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.registration import Settings
 
 SMALL = lattice((40, 32, 1), (2.0, 2.0, 1.0))
@@ -73,40 +76,33 @@ def test_worker_killed_in_the_middle_loses_nothing_and_doubles_nothing(table, tm
     assert files(shared) == files(alone) and len(files(shared)) == COUNT - 1
 
 
-def test_job_that_takes_its_worker_with_it_is_found(tmp_path):
-    """Its unit is halved until it is alone; here the processes are played by a client that fails as Dask does."""
-    from distributed import KilledWorker
+class Future:
+    """As distributed's, finished."""
 
-    class Played:
-        def nthreads(self):
-            return {"a": 1}
+    status = "finished"
 
-    jobs = [Job(str(number), "f", "m", None) for number in range(5)]
-    started = []
+    def __init__(self, unit, error):
+        self.unit, self.error = unit, error
 
-    class Future:
-        def __init__(self, unit):
-            self.unit, self.status = unit, "finished"
+    def exception(self):
+        return self.error
 
-        def exception(self):
-            return KilledWorker("unit", None, 3) if any(job.id == "2" for job in self.unit) else None
+    def result(self):
+        return [{"id": job.id, "done": "yes"} for job in self.unit]
 
-        def result(self):
-            return [{"id": job.id, "done": "yes"} for job in self.unit]
 
-    def submit(function, unit, *arguments, **how):
-        started.append([job.id for job in unit])
-        return Future(unit)
+class Client:
+    """As distributed's with one worker; ``error_of`` says what becomes of a unit, ``started`` which ones there were."""
 
-    client = Played()
-    client.submit = submit
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("distributed.as_completed", Arriving)
-        lines = [line for found in cluster.registered_by(client, [jobs], HOW, BatchFolder(tmp_path)) for line in found]
-    assert started == [["0", "1", "2", "3", "4"], ["0", "1"], ["2", "3", "4"], ["2"], ["3", "4"]]
-    assert {line["id"]: line["done"] for line in lines} == {"0": "yes", "1": "yes", "2": "no", "3": "yes", "4": "yes"}
-    (message,) = [line["message"] for line in lines if line["done"] == "no"]
-    assert message.startswith("The processes that registered this pair were lost")
+    def __init__(self, error_of):
+        self.error_of, self.started = error_of, []
+
+    def nthreads(self):
+        return {"worker": 1}
+
+    def submit(self, function, unit, *arguments, **how):
+        self.started.append("".join(job.id for job in unit))
+        return Future(unit, self.error_of(unit))
 
 
 class Arriving:
@@ -120,6 +116,40 @@ class Arriving:
 
     def __next__(self):
         return self.futures.pop(0)
+
+
+@pytest.fixture
+def played(tmp_path, monkeypatch):
+    """The lines of one unit of five jobs, by a client that is played."""
+    monkeypatch.setattr("distributed.as_completed", Arriving)
+    jobs = [Job(str(number), "fixed", "moving", None) for number in range(5)]
+    return lambda client: [line for lines in cluster.registered_by(client, [jobs], HOW, BatchFolder(tmp_path)) for line in lines]
+
+
+def test_job_that_takes_its_worker_with_it_is_found(played):
+    """Its unit is halved until it is alone."""
+    client = Client(lambda unit: KilledWorker("unit", SimpleNamespace(address="worker"), 3) if any(job.id == "2" for job in unit) else None)
+    lines = played(client)
+    assert client.started == ["01234", "01", "234", "2", "34"]
+    assert {line["id"]: line["done"] for line in lines} == {"0": "yes", "1": "yes", "2": "no", "3": "yes", "4": "yes"}
+    (message,) = [line["message"] for line in lines if line["done"] == "no"]
+    assert message.startswith("The processes that registered this pair were lost")
+
+
+@pytest.mark.parametrize(
+    "error", [ModuleNotFoundError("No module named x"), RuntimeError("Error during deserialization of the task graph.")]
+)
+def test_program_that_is_missing_elsewhere_ends_the_run(played, error):
+    client = Client(lambda unit: error)
+    with pytest.raises(InputError, match="can't load this program"):
+        played(client)
+    assert client.started == ["01234"]
+
+
+def test_scheduler_that_is_lost_ends_the_run(played, monkeypatch):
+    monkeypatch.setattr(Future, "status", "cancelled")
+    with pytest.raises(InputError, match="The scheduler was lost; start the same command again"):
+        played(Client(lambda unit: None))
 
 
 BAD = {
