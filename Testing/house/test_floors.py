@@ -14,12 +14,12 @@ ROOMS = sorted(path for folder in ("MetaAffineReg", "MetaAffineRegTraining") for
 PACKAGES = (
     ("MetaAffineRegLib",),
     ("MetaAffineRegCLI", "MetaAffineRegMRML", "MetaAffineRegTrainingLib"),
-    ("MetaAffineRegWidgets",),
-    ("MetaAffineReg", "Scripts", "MetaAffineRegTrainingCLI"),
+    ("MetaAffineRegWidgets", "MetaAffineRegTrainingCLI"),
+    ("MetaAffineReg", "Scripts"),
 )
 # Rooms of MetaAffineRegLib, a floor a line; each imports only rooms that stand before it.
 LIBRARY = (
-    *("errors", "files", "affine", "model_card", "freedom", "geometry", "map_figures", "image", "intensity", "lbfgs"),
+    *("errors", "files", "affine", "model_card", "user_models", "freedom", "geometry", "map_figures", "image", "intensity", "lbfgs"),
     *("sampling", "pyramid", "backends", "compiling"),
     *("data_terms", "normalized_gradients", "regularizer", "objective"),
     *("kernels", "kernel_intensities", "kernel_edges", "compiled_lbfgs", "fused_objective", "grids"),
