@@ -264,7 +264,7 @@ class Session:
             "figures_of_the_shipped_model": {"model": shown, **shipped},
             "verdict": judged.text,
             "version": __version__,
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "python": platform.python_version(),
         }
 
