@@ -50,7 +50,7 @@ class ChildProcess:
             assert pipe is not None
             pipe.write(f"{word}\n".encode())
             pipe.flush()
-        except OSError:  # it has ended meanwhile, which its events tell
+        except (OSError, ValueError):  # it has ended meanwhile, which its events tell, or was killed and its pipe closed
             pass
 
     def events(self) -> list[dict[str, Any]]:

@@ -318,7 +318,7 @@ class Session:
 
     @property
     def _pair_count(self) -> int:
-        return self.settings.validation_pairs if self._dimension == 2 else max(4, self.settings.validation_pairs // 6)
+        return self.settings.validation_pairs if self._dimension == 2 else max(2, self.settings.validation_pairs // 6)
 
     def _pairs(self, part: str) -> Pairs:
         return evaluation.evaluation_pairs(self._validation, self._pair_count, self.settings.seed, part)
