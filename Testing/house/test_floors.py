@@ -14,8 +14,9 @@ ROOMS = sorted(path for folder in ("MetaAffineReg", "MetaAffineRegTraining") for
 PACKAGES = (
     ("MetaAffineRegLib",),
     ("MetaAffineRegCLI", "MetaAffineRegMRML", "MetaAffineRegTrainingLib"),
-    ("MetaAffineRegWidgets", "MetaAffineRegTrainingCLI"),
-    ("MetaAffineReg", "Scripts"),
+    ("MetaAffineRegWidgets", "MetaAffineRegTrainingCLI", "MetaAffineRegTrainingMRML"),
+    ("MetaAffineRegTrainingWidgets",),
+    ("MetaAffineReg", "MetaAffineRegTraining", "Scripts"),
 )
 # Rooms of MetaAffineRegLib, a floor a line; each imports only rooms that stand before it.
 LIBRARY = (
@@ -36,6 +37,9 @@ FROM_OUTSIDE = {
     "Scripts": {"slicer"},
     "MetaAffineRegTrainingLib": {"numpy", "torch"},
     "MetaAffineRegTrainingCLI": set(),
+    "MetaAffineRegTrainingMRML": {"numpy", "slicer", "vtk"},
+    "MetaAffineRegTrainingWidgets": {"slicer", "vtk", "qt"},
+    "MetaAffineRegTraining": {"numpy", "slicer", "vtk"},
 }
 
 
