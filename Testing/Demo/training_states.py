@@ -90,7 +90,10 @@ class Window:
 def pictures(folder: Path) -> None:
     """Ready, running, resumed after a crash, done."""
     window = Window()
-    ui, panel = window.widget.ui, window.widget.panel
+    ui, panel, logic = window.widget.ui, window.widget.panel, window.widget.logic
+    begin = logic.begin
+    # A length in steps, so that the pictures look alike on fast and on slow machines.
+    logic.begin = lambda nodes, settings: begin(nodes, {**settings.to_dict(), "steps": 300, "batch": 32, "validation_pairs": 32})
     made_slices(window.slicer.mrmlScene)
     ui.checkAllButton.click()
     ui.nameLineEdit.setText("phantoms")
@@ -99,13 +102,13 @@ def pictures(folder: Path) -> None:
     window.picture(folder / "training-ready.png")
     ui.trainButton.click()
     window.fold("volumes", "pairs", "training")
-    window.serve(lambda: ui.progressBar.value > 400 or not panel.run.isRunning)
+    window.serve(lambda: ui.progressBar.value > 500 or not panel.run.isRunning)
     window.picture(folder / "training-running.png")
     panel.shutDown()
     panel.update()
     window.picture(folder / "training-interrupted.png")
     ui.resumeButton.click()
-    window.serve(lambda: ui.progressBar.value > 500 or not panel.run.isRunning)
+    window.serve(lambda: "Step" in ui.statusLabel.text or not panel.run.isRunning)
     window.picture(folder / "training-resumed.png")
     window.serve(lambda: not panel.run.isRunning)
     window.picture(folder / "training-done.png")

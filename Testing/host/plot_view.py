@@ -4,7 +4,7 @@ from typing import Any
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
-_LEFT, _TOP, _RIGHT, _BOTTOM = 52, 26, 12, 34
+_LEFT, _TOP, _RIGHT, _BOTTOM = 66, 26, 12, 34
 
 
 class PlotView(QtWidgets.QLabel):
@@ -44,8 +44,8 @@ class PlotView(QtWidgets.QLabel):
         low, high = min(y for _x, y in every), max(y for _x, y in every)
         high = high if high > low else low + 1
         last = max(x for x, _y in every) or 1
-        painter.drawText(QtCore.QRectF(18, area.top() - 7, 32, 14), QtCore.Qt.AlignmentFlag.AlignRight, f"{high:.3g}")
-        painter.drawText(QtCore.QRectF(18, area.bottom() - 7, 32, 14), QtCore.Qt.AlignmentFlag.AlignRight, f"{low:.3g}")
+        painter.drawText(QtCore.QRectF(20, area.top() - 7, 42, 14), QtCore.Qt.AlignmentFlag.AlignRight, f"{high:.3g}")
+        painter.drawText(QtCore.QRectF(20, area.bottom() - 7, 42, 14), QtCore.Qt.AlignmentFlag.AlignRight, f"{low:.3g}")
         painter.drawText(QtCore.QRectF(area.right() - 60, area.bottom() + 3, 60, 14), QtCore.Qt.AlignmentFlag.AlignRight, f"{last:.0f}")
         for place, (one, points) in enumerate(lines):
             color = QtGui.QColor.fromRgbF(*one.GetColor())
