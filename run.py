@@ -22,6 +22,7 @@ COMMANDS = {
     "register": ["-m", "MetaAffineRegCLI.register"],
     "batch": ["-m", "MetaAffineRegCLI.batch"],
     "slicer-batch": [str(ROOT / "MetaAffineReg" / "Scripts" / "register_batch.py")],
+    "slicer-train": [str(ROOT / "MetaAffineRegTraining" / "Scripts" / "train_batch.py")],
     "train": ["-m", "MetaAffineRegTrainingCLI.train"],
     "benchmark": [str(ROOT / "Testing" / "Benchmarks" / "benchmark.py")],
 }
@@ -33,6 +34,7 @@ test          run the tests; name rings to run only these: core, house, mrml, pa
 register      register one image file to another
 batch         register the pairs of a table
 slicer-batch  register the pairs of a table or of a Slicer scene, with a page to check them, and write a scene
+slicer-train  train a model on volumes, files or scenes, and judge it against the shipped one
 train         train an initializer
 benchmark     measure quality and speed
 

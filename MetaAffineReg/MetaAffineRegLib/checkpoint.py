@@ -1,5 +1,6 @@
 """Checkpoints of initializers: configuration, weights and model card in one file, loaded as data and never as code."""
 
+import io
 import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,8 +32,10 @@ def save(path: Path, network: Initializer, card: dict[str, Any], **extra: Any) -
     """Write a checkpoint; weights in half precision.  ``extra`` is kept as it is (training state)."""
     weights = {name: tensor.detach().to("cpu", torch.float16) for name, tensor in network.state_dict().items()}
     content = {"format": FORMAT, "version": VERSION, "config": network.config.to_dict(), "weights": weights, "card": card, **extra}
+    packed = io.BytesIO()
+    torch.save(content, packed)
     with written_together(path) as (part,):
-        torch.save(content, part)
+        part.write_bytes(packed.getbuffer())  # a full disk is an OSError here; torch would say something of its own
 
 
 def load(model: str | Path) -> Model:

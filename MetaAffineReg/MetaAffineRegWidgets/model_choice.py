@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.model_card import available_models, read_card
+from MetaAffineRegLib.user_models import user_models
 
 _SHOWN = {"trained_on": "Trained on", "data_licence": "Licence of the data", "deformations": "Moved by", "version": "Version"}
 
@@ -25,12 +26,14 @@ class ModelChoice:
         self._comboBox.addItem(_("automatic"), "")
         for name in available_models():
             self._comboBox.addItem(name, name)
+        self._own: dict[str, str] = {}
         self._comboBox.activated.connect(self._onActivated)
         fileButton.clicked.connect(self._onFile)
         self.show("")
 
     def show(self, model: str) -> None:
-        """Show a choice that was made elsewhere, with its card."""
+        """Show a choice that was made elsewhere, with its card; the list follows the folder of the user's models."""
+        self._listOwn()
         index = self._comboBox.findData(model)
         if index < 0:
             self._comboBox.addItem(Path(model).name, model)
@@ -40,6 +43,15 @@ class ModelChoice:
         text = self._card(model)
         if self._label.text != text:
             self._label.setText(text)
+
+    def _listOwn(self) -> None:
+        own = {name: str(path) for name, path in user_models().items()}
+        for path in set(self._own.values()) - set(own.values()):
+            self._comboBox.removeItem(self._comboBox.findData(path))
+        for name in own.keys() - self._own.keys():
+            if self._comboBox.findData(own[name]) < 0:
+                self._comboBox.addItem(name, own[name])
+        self._own = own
 
     def _onActivated(self, *_args: Any) -> None:
         self._onChosen(self._comboBox.itemData(self._comboBox.currentIndex) or "")

@@ -5,7 +5,6 @@ import os
 import platform
 import shlex
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from MetaAffineRegLib.errors import InputError
 from .tasks import hold_out, licences, task_files
 
 if TYPE_CHECKING:
+    from MetaAffineRegLib.initializer import InitializerConfig
     from MetaAffineRegTrainingLib.trainer import Trainer
 
 
@@ -23,6 +23,14 @@ def positive(word: str) -> int:
     number = int(word)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is not above zero")
+    return number
+
+
+def positive_number(word: str) -> float:
+    """A number above zero, for argparse."""
+    number = float(word)
+    if not number > 0:
+        raise argparse.ArgumentTypeError(f"{word} is not above zero")
     return number
 
 
@@ -58,12 +66,18 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--translation", type=float, default=0.5, help="largest shift, normalised: 0.5 is a quarter of the image")
     p.add_argument("--stretch", type=float, default=0.0, help="0.15: the full affine deformations of the paper's Table 5")
     p.add_argument("--distortion", type=float, default=0.0, help="largest standard deviation of noise on the entries of A")
+    p.add_argument("--scale", type=float, default=0.0, help="0.1: each axis is stretched by up to 10 %% either way")
+    p.add_argument("--shear", type=float, default=0.0, help="largest shear")
     p.add_argument("--noise", type=float, default=0.05, help="standard deviation of the noise on the fixed image")
     p.add_argument("--noise-on-moving", type=float, default=0.0, help="share of the pairs whose moving image is noisy too")
     p.add_argument("--crop", type=float, default=0.0, help="share of the pairs whose moving image lost a slab of 10 to 35 %%")
+    p.add_argument("--contrast", type=float, default=0.0, help="0.7: moving intensities to a power of 1/2 to 2")
+    p.add_argument("--bias", type=float, default=0.0, help="0.2: standard deviation of uneven brightness on the moving image")
     p.add_argument("--made-images", type=int, default=0, help="images of random shapes, made by code, to train on besides the files")
     p.add_argument("--steps", type=positive, default=4000, help="steps of Adam")
-    p.add_argument("--batch", type=positive, default=128, help="pairs a step")
+    p.add_argument("--minutes", type=positive_number, help="train for so long, whatever the number of steps")
+    p.add_argument("--batch", type=positive, default=128, help="pairs a step, of all processes together")
+    p.add_argument("--from-model", help="start from this model, a name or a file, whose network is taken; default: from nothing")
     p.add_argument("--learning-rate", type=float, default=0.005)
     p.add_argument("--loss", choices=["mse", "rms"], default="rms", help="equation (8), or its root")
     p.add_argument(
@@ -85,62 +99,83 @@ def train(arguments: argparse.Namespace) -> int:
     state, log_file = output.with_suffix(".resume.pt"), output.with_suffix(".log.jsonl")
     if arguments.resume and not state.is_file():
         raise InputError(f"There is nothing to resume: {state} does not exist; leave --resume out to start anew.")
-    from MetaAffineRegTrainingLib.trainer import json_line
-
     files, held_out = hold_out(task_files(arguments.data, arguments.task, arguments.datasets), arguments.seed)
     trainer = _trainer(arguments, files, held_out)
-    card = _card(arguments, len(files), len(held_out))
+    try:
+        _run(trainer, arguments, _card(arguments, len(files), len(held_out)), state, log_file)
+    finally:
+        trainer.ranks.close()
+    return 1 if trainer.failed else 0
+
+
+def _run(trainer: "Trainer", arguments: argparse.Namespace, card: dict[str, Any], state: Path, log_file: Path) -> None:
+    """Train; the first of several processes tells and writes."""
+    from MetaAffineRegTrainingLib.trainer import json_line
+
+    leads = trainer.ranks.leads
     if arguments.resume:
         trainer.resume(state)
-    else:
+    elif leads:
         log_file.unlink(missing_ok=True)
-    started = time.monotonic()
     validation: dict[str, float] = {}
 
-    def log(figures: dict[str, float]) -> None:
-        validation.update({name: value for name, value in figures.items() if name.startswith("validation")})
-        line = json_line({**figures, "seconds": time.monotonic() - started})
+    def checkpoint(loss: float) -> None:
+        validation.update(trainer.validate())
+        line = json_line({"step": trainer.step, "loss": loss, **validation, "seconds": trainer.seconds})
         print(line, flush=True)
         with log_file.open("a") as f:
             f.write(line + "\n")
+        trainer.save(state, card, resumable=True)
 
-    trainer.run(log, arguments.save_every, lambda: trainer.save(state, card, resumable=True))
-    trainer.save(output, {**card, "figures": validation or trainer.validate()}, resumable=False)
+    loss = 0.0
+    for loss in trainer.steps():
+        if leads and trainer.step % arguments.save_every == 0:
+            checkpoint(loss)
+    if not leads:
+        return
+    if trainer.failed:
+        print(f"{trainer.failed} {state} holds the last good state, where there is one.", file=sys.stderr)
+        return
+    if trainer.step % arguments.save_every:
+        checkpoint(loss)
+    for note in trainer.notes:
+        print(f"note: {note}", file=sys.stderr)
+    trainer.save(arguments.output, {**card, "figures": validation or trainer.validate()}, resumable=False)
     state.unlink(missing_ok=True)
-    print(f"{output}: {os.path.getsize(output) / 1024:.0f} kB")
-    return 0
+    print(f"{arguments.output}: {os.path.getsize(arguments.output) / 1024:.0f} kB, {trainer.step / max(trainer.seconds, 1e-3):.1f} steps/s")
 
 
 def _trainer(arguments: argparse.Namespace, files: list[Path], held_out: list[Path]) -> "Trainer":
     """The trainer of these options, its images read; raises InputError for settings that make no network."""
     from MetaAffineRegCLI.image_files import read_image
+    from MetaAffineRegLib.checkpoint import load
     from MetaAffineRegLib.data_terms import DATA_TERMS
     from MetaAffineRegLib.devices import choose_device
-    from MetaAffineRegLib.initializer import InitializerConfig
+    from MetaAffineRegTrainingLib.appearance import Disturbances
     from MetaAffineRegTrainingLib.deformations import DeformationDistribution
+    from MetaAffineRegTrainingLib.distributed import Ranks
     from MetaAffineRegTrainingLib.made_images import joined_by_made_images
-    from MetaAffineRegTrainingLib.pairs import Disturbances, PairMaker
+    from MetaAffineRegTrainingLib.pairs import PairMaker
     from MetaAffineRegTrainingLib.sources import source_stack
     from MetaAffineRegTrainingLib.trainer import Trainer, TrainingConfig
 
     device = choose_device(arguments.device)
+    ranks = Ranks.of_environment(device)
     dimension = read_image(files[0]).image.geometry.dimension
-    try:
-        config = InitializerConfig(
-            dimension,
-            tuple(arguments.levels),
-            arguments.lstm_steps,
-            gradient_input=arguments.gradient_input,
-            data_term=arguments.data_term,
+    initial = load(arguments.from_model).network if arguments.from_model else None
+    config = initial.config if initial is not None else _network(arguments, dimension)
+    if config.dimension != dimension:
+        raise InputError(
+            f"{arguments.from_model} is for {config.dimension} dimensions and these images have {dimension}; take another model."
         )
-    except ValueError as error:
-        raise InputError(f"These settings make no network: {error}.") from error
     # Pairs are warped at twice the finest level: what is averaged away costs nothing.
     work_size = 2 * max(config.levels)
     if any(work_size % level for level in config.levels):
         raise InputError(f"--levels {' '.join(map(str, config.levels))}: each must divide the finest; take powers of two.")
-    deformations = DeformationDistribution(arguments.rotation, arguments.translation, arguments.stretch, arguments.distortion)
-    disturbances = Disturbances(arguments.noise, arguments.noise_on_moving, arguments.crop)
+    deformations = DeformationDistribution(
+        arguments.rotation, arguments.translation, arguments.stretch, arguments.distortion, arguments.scale, arguments.shear
+    )
+    disturbances = Disturbances(arguments.noise, arguments.noise_on_moving, arguments.crop, arguments.contrast, arguments.bias)
 
     def maker(paths: list[Path], made: int = 0) -> PairMaker:
         sources = source_stack([read_image(path).image for path in paths], work_size, device=device)
@@ -148,9 +183,21 @@ def _trainer(arguments: argparse.Namespace, files: list[Path], held_out: list[Pa
             joined_by_made_images(sources, made, arguments.seed), config.levels, deformations, disturbances, DATA_TERMS[config.data_term]
         )
 
-    names = ("steps", "batch", "learning_rate", "loss", "schedule", "emphasis", "seed")
-    training = TrainingConfig(**{name: getattr(arguments, name) for name in names})
-    return Trainer(config, training, maker(files, arguments.made_images), maker(held_out), device)
+    names = ("batch", "learning_rate", "loss", "schedule", "emphasis", "seed")
+    length: dict[str, Any] = {"steps": None, "seconds": 60 * arguments.minutes} if arguments.minutes else {"steps": arguments.steps}
+    training = TrainingConfig(**{name: getattr(arguments, name) for name in names}, **length)
+    return Trainer(config, training, maker(files, arguments.made_images), maker(held_out), device, ranks, initial)
+
+
+def _network(arguments: argparse.Namespace, dimension: int) -> "InitializerConfig":
+    """A network of these options."""
+    from MetaAffineRegLib.initializer import InitializerConfig
+
+    options = {"gradient_input": arguments.gradient_input, "data_term": arguments.data_term}
+    try:
+        return InitializerConfig(dimension, tuple(arguments.levels), arguments.lstm_steps, **options)
+    except ValueError as error:
+        raise InputError(f"These settings make no network: {error}.") from error
 
 
 def _card(arguments: argparse.Namespace, trained_on: int, held_out: int) -> dict[str, Any]:
@@ -164,7 +211,8 @@ def _card(arguments: argparse.Namespace, trained_on: int, held_out: int) -> dict
         "data_licence": licences(arguments.data, arguments.task, arguments.datasets),
         "command": "run.py train " + shlex.join(_without_paths(arguments)),
         "deformations": f"rotation +-{arguments.rotation:g} degrees, translation +-{arguments.translation:g} normalised, "
-        f"stretch {arguments.stretch:g}, distortion {arguments.distortion:g}; cropped {arguments.crop:g}",
+        f"stretch {arguments.stretch:g}, distortion {arguments.distortion:g}, scale {arguments.scale:g}, shear {arguments.shear:g}; "
+        f"cropped {arguments.crop:g}, contrast {arguments.contrast:g}, bias {arguments.bias:g}",
         "version": __version__,
         "python": platform.python_version(),
     }

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .draws import Draws
+
 
 @dataclass(frozen=True)
 class DeformationDistribution:
@@ -14,35 +16,44 @@ class DeformationDistribution:
     rotation: largest angle in degrees (2D: U[-r, r]; 3D: any axis, angle U[0, r]); translation: largest shift of
     each coordinate, normalised (0.5 is a quarter of the image); stretch: noise on the entries of A, standard
     deviation as a share of the angle in radians (2D, the paper's Table 5 with 0.15) or as it is (3D); distortion: noise on
-    the entries of A whatever the angle, in half of the maps, its standard deviation drawn for each from U[0, distortion].
+    the entries of A whatever the angle, in half of the maps, its standard deviation drawn for each from U[0, distortion];
+    scale: each axis is stretched by a factor of 1 / (1 + scale) to 1 + scale, its logarithm uniform; shear: largest shear.
     """
 
     rotation: float = 60.0
     translation: float = 0.5
     stretch: float = 0.0
     distortion: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
 
-    def sample(self, count: int, dimension: int, generator: torch.Generator) -> Tensor:
-        """True maps phi, fixed to moving, ``(count, d, d + 1)`` in float64 on the generator's device."""
-        options = {"generator": generator, "dtype": torch.float64, "device": generator.device}
-        uniform = torch.rand(count, **options)  # type: ignore[call-overload]
+    def sample(self, draws: Draws, dimension: int) -> Tensor:
+        """True maps phi, fixed to moving, ``(count, d, d + 1)`` in float64 on the device of the draws."""
+        matrix, angle = self._turns(draws, dimension)
+        eye = torch.eye(dimension, dtype=torch.float64, device=matrix.device)
+        if self.scale or self.shear:
+            factors = torch.exp(math.log1p(self.scale) * (2 * draws.uniform("scale", dimension) - 1))
+            shears = self.shear * (2 * draws.uniform("shear", dimension, dimension) - 1)
+            matrix = matrix @ (eye + shears.triu(1)) @ torch.diag_embed(factors)
+        noise = draws.normal("stretch", dimension, dimension)
+        plane = dimension == 2
+        matrix = matrix + self.stretch * angle.abs()[:, None, None] * noise if plane else matrix @ (eye + self.stretch * noise)
+        if self.distortion:
+            spread = self.distortion * (2 * draws.uniform("distorted", 1, 1) - 1).clamp_min(0)
+            matrix = matrix + spread * draws.normal("distortion", dimension, dimension)
+        offset = self.translation * (2 * draws.uniform("translation", dimension, 1) - 1)
+        return torch.cat((matrix, offset), -1)
+
+    def _turns(self, draws: Draws, dimension: int) -> tuple[Tensor, Tensor]:
+        """Rotations ``(count, d, d)`` and their angles in radians."""
+        uniform = draws.uniform("angle")
+        count, device = len(draws), uniform.device
         if dimension == 2:
             angle = math.radians(self.rotation) * (2 * uniform - 1)
-            axis_generators = torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64, device=generator.device).expand(count, 2, 2)
+            generators = torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64, device=device).expand(count, 2, 2)
         else:
             angle = math.radians(self.rotation) * uniform
-            axis = torch.nn.functional.normalize(torch.randn(count, 3, **options), dim=1)  # type: ignore[call-overload]
-            axis_generators = torch.linalg.cross(
-                torch.eye(3, dtype=torch.float64, device=generator.device).expand(count, 3, 3), axis[:, None, :].expand(count, 3, 3)
-            )
-        matrix = torch.linalg.matrix_exp(angle[:, None, None] * axis_generators)
-        noise = torch.randn(count, dimension, dimension, **options)  # type: ignore[call-overload]
-        if dimension == 2:
-            matrix = matrix + self.stretch * angle.abs()[:, None, None] * noise
-        else:
-            matrix = matrix @ (torch.eye(3, dtype=torch.float64, device=generator.device) + self.stretch * noise)
-        if self.distortion:
-            spread = self.distortion * (2 * torch.rand(count, 1, 1, **options) - 1).clamp_min(0)  # type: ignore[call-overload]
-            matrix = matrix + spread * torch.randn(count, dimension, dimension, **options)  # type: ignore[call-overload]
-        offset = self.translation * (2 * torch.rand(count, dimension, 1, **options) - 1)  # type: ignore[call-overload]
-        return torch.cat((matrix, offset), -1)
+            axis = torch.nn.functional.normalize(draws.normal("axis", 3), dim=1)
+            eye = torch.eye(3, dtype=torch.float64, device=device).expand(count, 3, 3)
+            generators = torch.linalg.cross(eye, axis[:, None, :].expand(count, 3, 3))
+        return torch.linalg.matrix_exp(angle[:, None, None] * generators), angle

@@ -11,6 +11,7 @@ import calibration
 import capture_range
 import contrasts
 import landmarks
+import own_images
 import panel_latency
 import real_pairs
 import rivals
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, tuple[ModuleType, str]] = {
     "subjects": (subjects, "heads of different people, by loops and by overlap of tissues"),
     "landmarks": (landmarks, "histological sections and hands, by landmarks"),
     "speed": (speed, "evaluations, pairs, batches, memory and start-up, against the limit of the machine"),
+    "own-images": (own_images, "a model trained on a few images of one kind, against the shipped ones"),
     "panel": (panel_latency, "whether the panel of the Slicer module stays live, and how soon Cancel takes effect"),
     "rivals": (rivals, "other programs on the same pairs"),
     "ablation": (ablation, "what each part of the method is worth"),

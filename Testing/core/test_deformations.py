@@ -7,13 +7,14 @@ import torch
 
 from MetaAffineRegLib.affine import nearest_rotation
 from MetaAffineRegTrainingLib.deformations import DeformationDistribution
+from MetaAffineRegTrainingLib.draws import Draws
 
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3])
 PAPER = DeformationDistribution(rotation=60, translation=0.5)
 
 
 def drawn(distribution, d, count=4000, seed=0):
-    return distribution.sample(count, d, torch.Generator().manual_seed(seed))
+    return distribution.sample(Draws(seed, 0, 0, count), d)
 
 
 def angles(matrix):
@@ -89,3 +90,19 @@ def test_distortion_leaves_half_of_the_maps_alone_and_the_others_whatever_their_
 def test_same_seed_same_deformations(d):
     assert torch.equal(drawn(PAPER, d, 5, 3), drawn(PAPER, d, 5, 3))
     assert not torch.equal(drawn(PAPER, d, 5, 3), drawn(PAPER, d, 5, 4))
+
+
+@DIMENSIONS
+def test_scale_stretches_each_axis_by_itself_within_its_bound(d):
+    """A = R S with S the factors: the lengths of the columns, their logarithms uniform."""
+    factors = drawn(DeformationDistribution(60, 0, scale=0.25), d)[:, :, :d].norm(dim=1)
+    assert 1 / 1.25 - 1e-9 <= float(factors.min()) < 0.82 and 1.23 < float(factors.max()) <= 1.25 + 1e-9
+    assert float(factors.log().mean().abs()) < 0.01
+    assert float((factors[:, 0] - factors[:, 1]).abs().mean()) > 0.05
+
+
+@DIMENSIONS
+def test_shear_keeps_the_volume_and_its_bound(d):
+    matrix = drawn(DeformationDistribution(0, 0, shear=0.2), d)[:, :, :d]
+    torch.testing.assert_close(torch.linalg.det(matrix), torch.ones(4000, dtype=torch.float64))
+    assert 0.19 < float(matrix.triu(1).abs().max()) <= 0.2 and float(matrix.tril(-1).abs().max()) == 0

@@ -7,9 +7,10 @@ from core.made_images import lattice, made
 from MetaAffineRegLib.data_terms import DATA_TERMS
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.initializer import InitializerConfig
+from MetaAffineRegTrainingLib.appearance import Disturbances
 from MetaAffineRegTrainingLib.deformations import DeformationDistribution
 from MetaAffineRegTrainingLib.made_images import made_images
-from MetaAffineRegTrainingLib.pairs import Disturbances, PairMaker
+from MetaAffineRegTrainingLib.pairs import PairMaker
 from MetaAffineRegTrainingLib.sources import source_stack
 from MetaAffineRegTrainingLib.trainer import Trainer, TrainingConfig
 
@@ -28,8 +29,11 @@ def trainer(makers, network=NETWORK, **options):
 
 
 def trained(made_trainer, save_every=1000, save_state=lambda: None):
-    figures = []
-    made_trainer.run(figures.append, save_every, save_state)
+    figures, length = [], made_trainer.config.steps
+    for loss in made_trainer.steps():
+        if made_trainer.step % save_every == 0 or made_trainer.step == length:
+            figures.append({"step": made_trainer.step, "loss": loss, **made_trainer.validate()})
+            save_state()
     return figures
 
 
@@ -106,14 +110,14 @@ def test_state_of_another_training_is_refused(makers, tmp_path):
 
 def test_successive_schedule_adds_step_after_step_and_joint_has_all():
     successive = TrainingConfig(steps=100, schedule="successive")
-    counts = [successive.active_iterates(step, 5) for step in range(100)]
+    counts = [successive.active_iterates(step / 100, 5) for step in range(100)]
     assert counts[0] == 1 and counts[50:] == [5] * 50 and counts == sorted(counts) and set(counts) == {1, 2, 3, 4, 5}
     assert TrainingConfig(steps=100, schedule="joint").active_iterates(0, 5) == 5
 
 
 def test_rate_rises_and_falls_to_nothing():
     config = TrainingConfig(steps=1000, learning_rate=0.01)
-    rates = [config.rate(step) for step in range(1000)]
+    rates = [config.rate(step, step / 1000) for step in range(1000)]
     assert rates[0] < 0.001 and max(rates) == pytest.approx(0.01, rel=0.02) and rates[-1] < 1e-6
     top = rates.index(max(rates))
     assert rates[:top] == sorted(rates[:top]) and rates[top:] == sorted(rates[top:], reverse=True)

@@ -9,8 +9,9 @@ from core.made_images import lattice, made
 from MetaAffineRegLib.affine import identity
 from MetaAffineRegLib.data_terms import unexplained_content
 from MetaAffineRegLib.errors import InputError
+from MetaAffineRegTrainingLib.appearance import Disturbances
 from MetaAffineRegTrainingLib.deformations import DeformationDistribution
-from MetaAffineRegTrainingLib.pairs import Disturbances, PairMaker
+from MetaAffineRegTrainingLib.pairs import PairMaker
 from MetaAffineRegTrainingLib.sources import source_stack
 
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3])

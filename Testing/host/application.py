@@ -78,6 +78,7 @@ def install() -> None:
     slicer.mrmlScene = slicer.vtkMRMLScene()
     add_slice_nodes(slicer.mrmlScene)
     slicer.modules = types.SimpleNamespace()
+    slicer.qSlicerScriptedLoadableModule = scripted_module.Module
     slicer.qSlicerScriptedLoadableModuleWidget = scripted_module.ModuleRepresentation
     for cls in STAND_INS:
         if cls.__name__.startswith("qMRML"):

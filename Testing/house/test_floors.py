@@ -14,12 +14,13 @@ ROOMS = sorted(path for folder in ("MetaAffineReg", "MetaAffineRegTraining") for
 PACKAGES = (
     ("MetaAffineRegLib",),
     ("MetaAffineRegCLI", "MetaAffineRegMRML", "MetaAffineRegTrainingLib"),
-    ("MetaAffineRegWidgets",),
-    ("MetaAffineReg", "Scripts", "MetaAffineRegTrainingCLI"),
+    ("MetaAffineRegWidgets", "MetaAffineRegTrainingCLI", "MetaAffineRegTrainingMRML"),
+    ("MetaAffineRegTrainingWidgets",),
+    ("MetaAffineReg", "MetaAffineRegTraining", "Scripts"),
 )
 # Rooms of MetaAffineRegLib, a floor a line; each imports only rooms that stand before it.
 LIBRARY = (
-    *("errors", "files", "affine", "model_card", "freedom", "geometry", "map_figures", "image", "intensity", "lbfgs"),
+    *("errors", "files", "affine", "model_card", "user_models", "freedom", "geometry", "map_figures", "image", "intensity", "lbfgs"),
     *("sampling", "pyramid", "backends", "compiling"),
     *("data_terms", "normalized_gradients", "correlation", "mutual_information", "regularizer", "objective"),
     *("kernels", "kernel_intensities", "kernel_edges", "compiled_lbfgs", "fused_objective", "grids"),
@@ -36,6 +37,9 @@ FROM_OUTSIDE = {
     "Scripts": {"slicer"},
     "MetaAffineRegTrainingLib": {"numpy", "torch"},
     "MetaAffineRegTrainingCLI": set(),
+    "MetaAffineRegTrainingMRML": {"numpy", "slicer", "vtk"},
+    "MetaAffineRegTrainingWidgets": {"slicer", "vtk", "qt"},
+    "MetaAffineRegTraining": {"numpy", "slicer", "vtk"},
 }
 
 

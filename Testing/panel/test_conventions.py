@@ -10,17 +10,23 @@ from pathlib import Path
 import pytest
 import slicer
 
-FOLDER = Path(__file__).resolve().parents[2] / "MetaAffineReg"
-MODULE_FILE = FOLDER / "MetaAffineReg.py"
-UI_FILE = FOLDER / "Resources" / "UI" / "MetaAffineReg.ui"
-PANEL_FILES = [MODULE_FILE, *sorted((FOLDER / "MetaAffineRegWidgets").glob("*.py"))]
-SOURCES = {path.name: ast.parse(path.read_text(encoding="utf-8")) for path in PANEL_FILES}
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = ("MetaAffineReg", "MetaAffineRegTraining")
+MODULE_FILES = {module: ROOT / module / f"{module}.py" for module in MODULES}
+UI_FILES = {module: ROOT / module / "Resources" / "UI" / f"{module}.ui" for module in MODULES}
+SOURCES = {
+    f"{path.parent.name}/{path.name}": ast.parse(path.read_text(encoding="utf-8"))
+    for module in MODULES
+    for path in [MODULE_FILES[module], *sorted((ROOT / module / f"{module}Widgets").glob("*.py"))]
+}
 every_file = pytest.mark.parametrize("name", SOURCES)
+every_module = pytest.mark.parametrize("module", MODULES)
+UNBOUND = {"MetaAffineReg": ["model"], "MetaAffineRegTraining": []}  # fields whose widgets the code binds
 SIGNALS = {"connect", "disconnect"}
 
 
-def parameter_names():
-    ui = ElementTree.parse(UI_FILE)
+def parameter_names(module):
+    ui = ElementTree.parse(UI_FILES[module])
     return [
         (widget.get("name"), prop.findtext("string"))
         for widget in ui.iter("widget")
@@ -44,22 +50,32 @@ def file_scope_imports(tree):
     return names
 
 
-def test_every_parameter_name_of_the_ui_is_a_field(panel):
-    fields = panel.logic.getParameterNode().allParameters
-    assert parameter_names()
-    assert {name for _widget, name in parameter_names()} <= set(fields)
+@every_module
+def test_every_parameter_name_of_the_ui_is_a_field(module):
+    fields = slicer.util.getModuleLogic(module).getParameterNode().allParameters
+    assert parameter_names(module)
+    assert {name for _widget, name in parameter_names(module)} <= set(fields)
 
 
-def test_every_field_has_one_widget(panel):
-    """But for the model, whose list is not fixed: ``ModelChoice`` binds it."""
-    assert sorted([*(name for _widget, name in parameter_names()), "model"]) == sorted(panel.logic.getParameterNode().allParameters)
+@every_module
+def test_every_field_has_one_widget(module):
+    """But for those whose choices are not fixed: the code binds them."""
+    fields = slicer.util.getModuleLogic(module).getParameterNode().allParameters
+    assert sorted([*(name for _widget, name in parameter_names(module)), *UNBOUND[module]]) == sorted(fields)
 
 
-def test_every_widget_that_the_code_names_is_in_the_ui():
+@every_module
+def test_every_widget_that_the_code_names_is_in_the_ui(module):
     """``self.ui.x`` or ``ui.x``, and each name once."""
-    names = [widget.get("name") for widget in ElementTree.parse(UI_FILE).iter("widget")]
+    names = [widget.get("name") for widget in ElementTree.parse(UI_FILES[module]).iter("widget")]
     assert len(names) == len(set(names))
-    used = {node.attr for tree in SOURCES.values() for node in ast.walk(tree) if isinstance(node, ast.Attribute) and is_ui(node.value)}
+    used = {
+        node.attr
+        for name, tree in SOURCES.items()
+        if name.startswith((f"{module}/", f"{module}Widgets/"))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and is_ui(node.value)
+    }
     assert len(used) > 20
     assert used <= set(names)
 
@@ -68,8 +84,9 @@ def is_ui(node):
     return ast.unparse(node) in ("ui", "self.ui", "self._ui")
 
 
-def test_every_mrml_widget_of_the_ui_gets_the_scene():
-    ui = ElementTree.parse(UI_FILE)
+@every_module
+def test_every_mrml_widget_of_the_ui_gets_the_scene(module):
+    ui = ElementTree.parse(UI_FILES[module])
     selectors = {widget.get("name") for widget in ui.iter("widget") if widget.get("class").startswith("qMRML")}
     expected = ("mrmlSceneChanged(vtkMRMLScene*)", "setMRMLScene(vtkMRMLScene*)")
     connected = {
@@ -79,8 +96,9 @@ def test_every_mrml_widget_of_the_ui_gets_the_scene():
     assert selectors - {ui.find("widget").get("name")} == connected
 
 
-def test_every_custom_widget_of_the_ui_is_declared():
-    ui = ElementTree.parse(UI_FILE)
+@every_module
+def test_every_custom_widget_of_the_ui_is_declared(module):
+    ui = ElementTree.parse(UI_FILES[module])
     used = {widget.get("class") for widget in ui.iter("widget") if not widget.get("class").startswith("Q")}
     assert used == {declared.text for declared in ui.iterfind("customwidgets/customwidget/class")}
 
@@ -116,7 +134,7 @@ def test_no_signal_is_declared_in_python(name):
 def test_file_scope_imports_nothing_heavy(name):
     """Of the library only what does not import torch, as ``test_loading_the_module_imports_no_torch`` checks."""
     allowed = {"slicer", "vtk", "qt", "ctk", "numpy", "SimpleITK", *sys.stdlib_module_names}
-    own = {"MetaAffineRegLib", "MetaAffineRegMRML", "MetaAffineRegWidgets"}
+    own = {f"{module}{part}" for module in MODULES for part in ("Lib", "MRML", "Widgets")}
     names = {imported.split(".")[0] for imported in file_scope_imports(ast.parse("import torch")) | file_scope_imports(SOURCES[name])}
     assert names - allowed - own == {"torch"}  # found where there is one, and only there
     assert file_scope_imports(ast.parse("def f():\n    import torch")) == set()
@@ -128,8 +146,9 @@ def test_loading_the_module_imports_no_torch():
         pytest.skip("Slicer itself has long been started")
     code = (
         "import sys, host; from pathlib import Path; host.install();"
-        f"module = host.load_module(Path({str(MODULE_FILE)!r})); module.widgetRepresentation().enter();"
-        "module.close(); assert 'torch' not in sys.modules"
+        f"modules = [host.load_module(Path(file)) for file in {[str(file) for file in MODULE_FILES.values()]!r}];"
+        "[module.widgetRepresentation().enter() for module in modules];"
+        "[module.close() for module in modules]; assert 'torch' not in sys.modules"
     )
     testing = Path(__file__).resolve().parents[1]
     ran = subprocess.run([sys.executable, "-c", code], cwd=testing, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""})
@@ -137,7 +156,7 @@ def test_loading_the_module_imports_no_torch():
 
 
 def test_production_code_does_not_know_the_host():
-    sources = [path for folder in FOLDER.parent.glob("MetaAffineReg*") for path in folder.rglob("*.py")]
+    sources = [path for folder in ROOT.glob("MetaAffineReg*") for path in folder.rglob("*.py")]
     assert sources
     assert [path.name for path in sources if "import host" in (text := path.read_text(encoding="utf-8")) or "Testing/" in text] == []
 
