@@ -73,8 +73,7 @@ def run(arguments: argparse.Namespace) -> list[str]:
         f"{ceilings.bandwidth / 1e9:.3g} GB/s of memory copied (read and written), "
         f"{ceilings.arithmetic / 1e9:.3g} GFLOP/s."
     ]
-    for name in arguments.parts:
-        title, part = PARTS[name]
+    for title, part in (PARTS[name] for name in PARTS if name in arguments.parts):
         section = ["", f"### {title}", "", *part(case)]
         print("\n".join(section), file=sys.stderr, flush=True)
         lines += section

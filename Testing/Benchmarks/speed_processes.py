@@ -4,17 +4,21 @@ Run as a program it is such a process: it does what its first word says and prin
 """
 
 import contextlib
+import importlib
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from speed_sizes import Size
+
+if TYPE_CHECKING:
+    from speed_sizes import Size
+
+    from MetaAffineRegLib.image import Image
 
 START_COLUMNS = ("what", "seconds")
 MEMORY_COLUMNS = ("images", "backend", "pairs held at once", "peak with one pair, MiB", "with all, MiB", "MB a pair beyond the images")
@@ -29,7 +33,7 @@ def start_rows(device: str) -> Iterator[tuple[object, ...]]:
         yield what, f"{min(run[what] for run in runs):.2f}"
 
 
-def memory_rows(sizes: list[Size], backends: list[str], device: str) -> Iterator[tuple[object, ...]]:
+def memory_rows(sizes: "list[Size]", backends: list[str], device: str) -> Iterator[tuple[object, ...]]:
     """Cells of the table of memory: the peak of a process (on a GPU: of its memory) for one pair and for a batch."""
     for size in sizes:
         for backend in backends:
@@ -45,25 +49,19 @@ def _asked(*words: str) -> dict[str, Any]:
 
 
 def _start(device: str) -> dict[str, float]:
-    """Seconds of the steps to a first registration of images of 128^2, after the interpreter, numpy and torch are there."""
-    from speed_sizes import made_pairs
-
-    (pair,) = made_pairs(Size(128, 2), 1)
-    images = [(pair.fixed, pair.moving)]
+    """Seconds of the steps to a first registration of images of 128^2."""
     steps: dict[str, float] = {}
 
-    def step(name: str, work: Any) -> Any:
+    def step(name: str, work: Callable[[], Any]) -> Any:
         started = time.perf_counter()
         result = work()
         steps[name] = time.perf_counter() - started
         return result
 
-    code = "import time; t = time.perf_counter(); import torch; print(time.perf_counter() - t)"
-    steps["import of torch"] = float(subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE).stdout)
-    library = step("import of the library, torch loaded", lambda: __import__("MetaAffineRegLib.registration").registration)
-    checkpoint = step("import of what reads models", lambda: __import__("MetaAffineRegLib.checkpoint").checkpoint)
-    step("load of the model", lambda: checkpoint.load("general-2d"))
-    settings = library.Settings(device=device)
+    step("import of torch", lambda: importlib.import_module("torch"))
+    library = step("import of the library, torch loaded", lambda: importlib.import_module("MetaAffineRegLib.registration"))
+    step("load of the model", lambda: library.load("general-2d"))
+    images, settings = _images("128^2"), library.Settings(device=device)
     step("first registration, 128^2", lambda: library.register(images, settings))
     step("second registration", lambda: library.register(images, settings))
     return steps
@@ -71,13 +69,11 @@ def _start(device: str) -> dict[str, float]:
 
 def _memory(device: str, backend: str, size: str, count: str) -> dict[str, float]:
     """Peak in bytes; all pairs are one and the same, so that their images count once."""
-    from speed_sizes import made_pairs
+    import torch
 
     from MetaAffineRegLib.registration import Settings, register
 
-    (pair,) = made_pairs(Size.named(size), 1)
-    settings = Settings(device=device, backend=backend)  # type: ignore[arg-type]
-    images = [(pair.fixed, pair.moving)]
+    images, settings = _images(size), Settings(device=device, backend=backend)  # type: ignore[arg-type]
     register(images, settings)  # compiles kernels where that was not done yet
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -85,6 +81,13 @@ def _memory(device: str, backend: str, size: str, count: str) -> dict[str, float
         _forget_peak()
     register(images * int(count), settings)
     return {"bytes": torch.cuda.max_memory_allocated() if device == "cuda" else _peak()}
+
+
+def _images(size: str) -> "list[tuple[Image, Image]]":
+    from speed_sizes import Size, made_pairs
+
+    (pair,) = made_pairs(Size.named(size), 1)
+    return [(pair.fixed, pair.moving)]
 
 
 def _forget_peak() -> None:
