@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numba
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 _COPIED = 1 << 28  # bytes, more than the caches of most processors hold
+_PIECES = 32  # in which the CPU copies them, each so short that other work seldom disturbs it
 _LANES, _CHAIN = 1024, 32  # numbers that are worked on side by side, and multiply-adds to each before the next ones
 _SIDE = 4096  # of the matrices that a GPU multiplies
 _SECONDS = 0.3  # of repeated calls, where nothing else is said
@@ -75,14 +77,15 @@ def _of_gpu(device: torch.device) -> Ceilings:
 
 def _of_cpu(threads: int) -> Ceilings:
     cpu = torch.device("cpu")
-    sources = np.array_split(np.ones(_COPIED // 4, np.float32), threads)
-    targets = np.array_split(np.zeros(_COPIED // 4, np.float32), threads)
+    shape = _PIECES, threads, _COPIED // 4 // _PIECES // threads
+    sources, targets = np.ones(shape, np.float32), np.ones(shape, np.float32)  # zeros would be made at their first use
+    turns = cycle(zip(targets, sources, strict=True))
     rounds = 500
     lanes = [np.ones(_LANES, np.float32) for _ in range(threads)]
     with ThreadPoolExecutor(threads) as pool:
-        copying = seconds_of(lambda: list(pool.map(np.copyto, targets, sources)), cpu)
+        copying = seconds_of(lambda: list(pool.map(np.copyto, *next(turns))), cpu)
         multiplying = seconds_of(lambda: list(pool.map(lambda values: _multiply_and_add(values, rounds), lanes)), cpu)
-    return Ceilings(2 * _COPIED / copying, 2.0 * threads * rounds * _LANES * _CHAIN / multiplying)
+    return Ceilings(2 * sources[0].nbytes / copying, 2.0 * threads * rounds * _LANES * _CHAIN / multiplying)
 
 
 @numba.njit(nogil=True, fastmath={"contract"})
