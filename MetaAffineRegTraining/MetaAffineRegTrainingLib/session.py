@@ -28,7 +28,6 @@ from .pairs import PairMaker, Pairs
 from .pictures import mosaic, write_picture
 from .settings import LEVELS as NETWORK_LEVELS
 from .settings import TrainingSettings
-from .slices import Parts
 from .sources import source_stack
 from .trainer import Trainer, TrainingConfig
 
@@ -58,8 +57,7 @@ class Sources:
         """Cut the volumes; whole volumes are held out, never parts.  Raises InputError where nothing can be trained on."""
         if not volumes:
             raise InputError("No volume is chosen; choose the volumes to train on.")
-        parts = Parts(settings.kind, settings.orientation, settings.first, settings.last, settings.skip_empty, settings.block)
-        cut = [parts.of(volume) for volume in volumes]
+        cut = [settings.parts.of(volume) for volume in volumes]
         full = [number for number, found in enumerate(cut) if found]
         if not full:
             raise InputError("Every slice in the range shows nothing; choose another range or orientation, or do not skip empty slices.")
@@ -339,7 +337,7 @@ def distributions(settings: TrainingSettings) -> tuple[DeformationDistribution, 
 
 def sample_pictures(image: Image, settings: TrainingSettings, rows: int = 2) -> Any:
     """What the settings make of one volume, gray values (height, width): some pairs, fixed beside moving."""
-    parts = Parts(settings.kind, settings.orientation, settings.first, settings.last, settings.skip_empty, settings.block).of(image)
+    parts = settings.parts.of(image)
     if not parts:
         raise InputError(f"{image.name} shows nothing in the range; choose another range or orientation.")
     size = 96 if image.geometry.dimension == 2 or settings.kind == "slices" else 48

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from MetaAffineRegLib.errors import InputError
 
+from .slices import Parts
+
 LEVELS = {("multi-level", 2): (16, 32), ("one-level", 2): (32,), ("multi-level", 3): (12, 24), ("one-level", 3): (24,)}
 _RANGES = {
     "rotation": (0, 180),
@@ -61,12 +63,18 @@ class TrainingSettings:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InputError(f"A {name.replace('_', ' ')} of {value:g} can't be used; give {low:g} to {high:g}.")
+        _ = self.parts  # says what is wrong with them
         if self.network not in ("multi-level", "one-level"):
             raise InputError(f"There is no network '{self.network}'; choose multi-level or one-level.")
         if self.steps < 0 or (self.steps == 0 and not self.minutes > 0):
             raise InputError("The training has no length; give it some minutes, or steps.")
         if self.batch < 0 or self.validation_pairs < 4 or self.learning_rate < 0:
             raise InputError("A batch and a learning rate are zero (the usual) or more, and at least 4 pairs are needed to judge.")
+
+    @property
+    def parts(self) -> Parts:
+        """What is trained on of a volume; raises InputError where that makes no sense."""
+        return Parts(self.kind, self.orientation, self.first, self.last, self.skip_empty, self.block)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""

@@ -42,8 +42,14 @@ class Curves:
         self._figures: list[tuple[float, dict[str, dict[str, float]]]] = []
 
     def take(self, events: Sequence[dict[str, Any]]) -> None:
-        """Note the events "progress" and "evaluation"; ``show`` puts them into the scene."""
+        """Note the events "progress" and "evaluation"; ``show`` puts them into the scene.
+
+        A training that was taken up goes back to its last state: what was said of later steps is forgotten.
+        """
         for event in events:
+            if "step" in event:
+                self._loss = [point for point in self._loss if point[0] < event["step"]]
+                self._figures = [point for point in self._figures if point[0] < event["step"]]
             if event["event"] == "progress" and (event["loss"] or 0) > 0:
                 self._loss.append((event["step"], math.log10(event["loss"])))
             elif event["event"] == "evaluation":

@@ -90,10 +90,11 @@ class ModelRow:
             self.takeIn(Path(str(path)))
 
 
-def cardText(path: Path) -> str:
-    """The card of a model file for people, HTML; what is wrong with the file where it has none."""
+def cardText(path: Path, leftOut: tuple[str, ...] = ()) -> str:
+    """The card of a model file for people, HTML, without the lines ``leftOut``; what is wrong with the file where it has none."""
     try:
         card = read_card(path)
     except InputError as error:
         return escape(str(error))
-    return "<br>".join(f"<b>{title}</b>: {escape(str(card[name]))}" for name, title in _LINES.items() if name in card)
+    shown = {name: title for name, title in _LINES.items() if name in card and name not in leftOut}
+    return "<br>".join(f"<b>{title}</b>: {escape(str(card[name]))}" for name, title in shown.items())

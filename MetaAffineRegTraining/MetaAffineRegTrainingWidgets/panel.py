@@ -14,7 +14,7 @@ from MetaAffineRegTrainingMRML.training_volumes import check_training_nodes
 from MetaAffineRegWidgets import status, torch_offer
 
 from .model_row import ModelRow, cardText
-from .parameters import settingsOf
+from .parameters import Kind, Start, settingsOf
 from .pictures_view import SamplePictures, setPictureFile
 from .training_run import TrainingRun
 from .volume_list import VolumeList
@@ -79,7 +79,7 @@ class Panel:
         ui.resultCollapsibleButton.setVisible(self._done is not None)
         ui.noteLabel.setText("\n".join(self._notes if running or self._notes else warnings))
         ui.noteLabel.setVisible(bool(ui.noteLabel.text))
-        self._showNetworkRow()
+        self._showUsable()
         self.models.show()
         if self._said is not None and self._saidOf != self._signature():
             self._said = None
@@ -116,13 +116,16 @@ class Panel:
             settings = str(error)
         return settings, tuple(node.GetID() for node in self.volumes.checked())
 
-    def _showNetworkRow(self) -> None:
-        """The shape of the network can be chosen only where it is a new one."""
-        if self.parameters is not None:
-            try:
-                self.ui.networkComboBox.setEnabled(not settingsOf(self.parameters).start)
-            except InputError:
-                return
+    def _showUsable(self) -> None:
+        """Choices that have no effect are disabled: slices have no blocks, and the shipped model brings its network."""
+        ui, parameters = self.ui, self.parameters
+        if parameters is not None:
+            slices = parameters.kind is Kind.SLICES
+            for widget in (ui.orientationComboBox, ui.firstSpinBox, ui.lastSpinBox):
+                widget.setEnabled(slices)
+            ui.blockSpinBox.setEnabled(not slices)
+            ui.startComboBox.setEnabled(slices)
+            ui.networkComboBox.setEnabled(not slices or parameters.start is Start.NOTHING)
 
     def _showSamples(self) -> None:
         checked = self.volumes.checked()
@@ -248,7 +251,7 @@ class Panel:
         self._done = event
         kind, text = ("ok" if event["better"] else "ambiguous"), event["verdict"]
         status.show(self.ui.verdictLabel, kind, text)
-        self.ui.cardLabel.setText(cardText(Path(event["model"])))
+        self.ui.cardLabel.setText(cardText(Path(event["model"]), leftOut=("verdict",)))
         self._said, self._saidOf = (kind, _("{0} is trained.").format(Path(event["model"]).stem)), self._signature()
 
     def _onEnd(self, words: str) -> None:

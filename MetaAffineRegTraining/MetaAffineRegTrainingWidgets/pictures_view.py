@@ -10,7 +10,7 @@ from MetaAffineRegLib.errors import InputError
 from MetaAffineRegTrainingLib.settings import TrainingSettings
 from MetaAffineRegWidgets import torch_offer
 
-_WIDTH = 400
+_WIDTH = 380
 
 
 class SamplePictures:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-COUNT, SIDE = 8, 96
+COUNT, SIDE = 12, 96
 
 
 def made_slices(scene: Any) -> None:
@@ -57,7 +57,7 @@ class Window:
         self.scroll = QtWidgets.QScrollArea()
         self.scroll.setWidget(self.representation)
         self.scroll.setWidgetResizable(True)
-        self.scroll.setFixedWidth(520)
+        self.scroll.setFixedWidth(560)
         layout.addWidget(self.scroll)
         views = QtWidgets.QVBoxLayout()
         self.plots = {name: PlotView() for name in ("error", "success", "loss")}
@@ -65,7 +65,7 @@ class Window:
             views.addWidget(plot)
         views.addStretch()
         layout.addLayout(views)
-        self.window.resize(520 + 460, 1180)
+        self.window.resize(560 + 460, 1180)
         self.window.show()
 
     def serve(self, until: Callable[[], bool]) -> None:
@@ -93,7 +93,7 @@ def pictures(folder: Path) -> None:
     ui, panel, logic = window.widget.ui, window.widget.panel, window.widget.logic
     begin = logic.begin
     # A length in steps, so that the pictures look alike on fast and on slow machines.
-    logic.begin = lambda nodes, settings: begin(nodes, {**settings.to_dict(), "steps": 300, "batch": 32, "validation_pairs": 32})
+    logic.begin = lambda nodes, settings: begin(nodes, {**settings.to_dict(), "steps": 1200, "batch": 32, "validation_pairs": 32})
     made_slices(window.slicer.mrmlScene)
     ui.checkAllButton.click()
     ui.nameLineEdit.setText("phantoms")

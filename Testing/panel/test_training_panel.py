@@ -116,13 +116,31 @@ def test_slice_and_volume_are_refused(training):
     assert "patient 0 is a single slice and whole is a volume; train on one kind at a time." in told(training)
 
 
-def test_range_that_ends_before_it_begins_is_refused(training):
+def test_blocks_of_slices_are_refused(training):
     add_slices(2)
     training.ui.checkAllButton.click()
-    training.ui.minutesSpinBox.setValue(2)
     assert training.ui.trainButton.isEnabled()
     training.ui.kindComboBox.setCurrentIndex(1)
     assert "has no blocks; learn from slices" in told(training)
+
+
+def test_choices_without_effect_are_disabled(training):
+    ui = training.ui
+    assert ui.orientationComboBox.isEnabled() and not ui.blockSpinBox.isEnabled() and not ui.networkComboBox.isEnabled()
+    ui.startComboBox.setCurrentIndex(1)
+    assert ui.networkComboBox.isEnabled()
+    ui.startComboBox.setCurrentIndex(0)
+    ui.kindComboBox.setCurrentIndex(1)
+    assert not ui.orientationComboBox.isEnabled() and ui.blockSpinBox.isEnabled() and ui.networkComboBox.isEnabled()
+
+
+def test_range_that_ends_first_is_refused(training):
+    add_slices(2)
+    training.ui.checkAllButton.click()
+    training.ui.lastSpinBox.setValue(10)
+    training.ui.firstSpinBox.setValue(50)
+    assert not training.ui.trainButton.isEnabled()
+    assert "no range" in told(training)
 
 
 def test_one_volume_is_allowed_and_told(training):
