@@ -23,7 +23,8 @@ def register(iconsFolder: str) -> None:
 
     source = SampleData.SampleDataLogic.registerCustomSampleDataSource
     thumbnail = os.path.join(iconsFolder, "MetaAffineReg.png")
-    source(category=CATEGORY, sampleName=PHANTOM, thumbnailFileName=thumbnail, customDownloader=makePhantom)
+    # Slicer counts the files of what is made, too: without lists its constructor raises, and nothing at all would be offered.
+    source(category=CATEGORY, sampleName=PHANTOM, thumbnailFileName=thumbnail, customDownloader=makePhantom, uris=[], fileNames=[])
     source(
         category=CATEGORY,
         sampleName=TUMOR,

@@ -18,9 +18,12 @@ class SampleDataSource:
         customDownloader: Any = None,
     ) -> None:
         self.sampleName, self.thumbnailFileName, self.customDownloader = sampleName, thumbnailFileName, customDownloader
-        lists = [[one] if not isinstance(one, (list, tuple)) else list(one) for one in (uris, fileNames, nodeNames, checksums)]
-        self.uris, self.fileNames, self.nodeNames, self.checksums = lists
-        if len({len(one) for one in lists}) != 1:
+        if isinstance(uris, (list, tuple)):
+            nodeNames, checksums = ([None] * len(uris) if one is None else one for one in (nodeNames, checksums))
+        elif isinstance(uris, str):
+            uris, fileNames, nodeNames, checksums = [uris], [fileNames], [nodeNames], [checksums]
+        self.uris, self.fileNames, self.nodeNames, self.checksums = uris, fileNames, nodeNames, checksums
+        if not len(uris) == len(fileNames) == len(nodeNames) == len(checksums):
             raise ValueError("All fields of sample data source must have the same length")
 
 
@@ -35,5 +38,5 @@ class SampleDataLogic:
 
 def make_sample_data_module() -> types.ModuleType:
     module = types.ModuleType("SampleData")
-    module.SampleDataLogic = SampleDataLogic
+    module.SampleDataLogic, module.SampleDataSource = SampleDataLogic, SampleDataSource
     return module

@@ -387,3 +387,13 @@ def test_module_and_widget_are_found_by_name(panel):
     """Base/Python/slicer/util.py, modulePath and getModuleWidget; qSlicerScriptedLoadableModuleWidget.cxx, setPythonSource."""
     assert slicer.util.modulePath("MetaAffineReg").endswith("MetaAffineReg.py")
     assert slicer.modules.MetaAffineRegWidget is panel
+
+
+def test_sample_data_that_is_made_needs_empty_lists(scene):
+    """Modules/Scripted/SampleData/SampleData.py: the constructor counts the files whether there is a customDownloader or not."""
+    from SampleData import SampleDataSource
+
+    with pytest.raises(TypeError):
+        SampleDataSource("made", customDownloader=print)
+    made = SampleDataSource("made", uris=[], fileNames=[], customDownloader=print)
+    assert made.uris == made.fileNames == made.nodeNames == made.checksums == []
