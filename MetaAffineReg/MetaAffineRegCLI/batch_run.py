@@ -76,6 +76,7 @@ def register_jobs(jobs: Sequence[Job], settings: Settings, folder: BatchFolder, 
                 _say_progress(done, len(todo), time.monotonic() - started, lines[-1])
                 page()
     finally:
+        folder.clear()
         report.put_in_order(job.id for job in jobs)
         write_page()
     return _sum_up(report_lines(folder.report), {jobs[place].id for place in todo}, len(jobs))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from MetaAffineRegLib.errors import InputError
+from MetaAffineRegLib.files import remove_leftovers
 from MetaAffineRegLib.geometry import Matrix
 from MetaAffineRegLib.image import Image
 
@@ -72,6 +73,11 @@ class BatchFolder:
         self.path.mkdir(exist_ok=True)
         if self.quality:
             (self.path / "pictures").mkdir(exist_ok=True)
+
+    def clear(self) -> None:
+        """Remove halves of files that a process left which was killed while it wrote them."""
+        for folder in (self.path, self.path / "pictures"):
+            remove_leftovers(folder)
 
     def is_finished(self, row: str, line: Line | None) -> bool:
         """Whether an earlier run left all that belongs to a row; its line is written last."""

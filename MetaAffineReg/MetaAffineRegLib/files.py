@@ -19,3 +19,9 @@ def written_together(*paths: Path) -> Iterator[list[Path]]:
     finally:
         for part in beside:
             part.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what ``written_together`` left in a folder where its process was killed while it wrote."""
+    for path in folder.glob(".????????.part.*"):
+        path.unlink(missing_ok=True)

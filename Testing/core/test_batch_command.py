@@ -168,6 +168,15 @@ def test_interrupted_run_leaves_whole_files_and_is_taken_up(folder, monkeypatch,
         assert distance(matrix_of(folder / "out" / f"{name}.tfm"), truth, SLICE) < 0.1
 
 
+def test_halves_of_files_that_a_killed_process_left_are_removed(folder):
+    save(folder, "a")
+    (folder / "out").mkdir()
+    (folder / "out" / ".0123abcd.part.a.tfm").write_text("#Insight Transf")
+    (folder / "out" / ".part.of a user").write_text("stays")
+    assert run(folder, "--method", "plain") == 0
+    assert names(folder / "out") == [".part.of a user", "a.tfm", "report.csv"]
+
+
 def test_options_reach_the_registration(folder):
     assert run(folder, "--method", "plain", "--freedom", "rigid") == 0
     for name in TRUTHS:
