@@ -32,6 +32,12 @@ def add_slice_nodes(scene: Any) -> None:
         composite.SetLayoutName(name)
         composite.SetName(f"{name} composite")
         scene.AddNode(composite)
+        slice_transform = slicer.vtkMRMLLinearTransformNode()  # of the model that shows the slice in 3D
+        slice_transform.SetSingletonTag(f"{name} Transform")
+        slice_transform.SetName(f"{name} Transform")
+        slice_transform.SetHideFromEditors(True)
+        slice_transform.SetSaveWithScene(False)
+        scene.AddNode(slice_transform)
 
 
 class SliceView(QtWidgets.QLabel):

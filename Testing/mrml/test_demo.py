@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import slicer
 
+pytestmark = pytest.mark.skipif(hasattr(slicer, "app"), reason="the demo is started by run.py, outside Slicer, with packages of its own")
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "Testing" / "Demo" / "demo.py"
 

@@ -1,6 +1,7 @@
 """The panel driven as a user does: choose, press, wait, read."""
 
 import dataclasses
+import re
 import threading
 import time
 
@@ -14,6 +15,20 @@ def choose(panel, fixed, moving, output=None):
     panel.ui.fixedSelector.setCurrentNode(fixed)
     panel.ui.movingSelector.setCurrentNode(moving)
     panel.ui.outputSelector.setCurrentNode(output)
+
+
+def tip(widget):
+    """The tool tip as it was set: the application makes a paragraph of it, so that it wraps."""
+    return re.sub("^<p>|</p>$", "", widget.toolTip)
+
+
+def transforms():
+    """How many transforms a user sees: the application keeps a hidden one for each slice view."""
+    scene = slicer.mrmlScene
+    nodes = (
+        scene.GetNthNodeByClass(index, "vtkMRMLTransformNode") for index in range(scene.GetNumberOfNodesByClass("vtkMRMLTransformNode"))
+    )
+    return sum(not node.GetHideFromEditors() for node in nodes)
 
 
 def serve(until, seconds=600.0):

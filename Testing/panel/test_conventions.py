@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import slicer
 
+from panel.driving import tip
+
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ("MetaAffineReg", "MetaAffineRegTraining")
 MODULE_FILES = {module: ROOT / module / f"{module}.py" for module in MODULES}
@@ -169,7 +171,7 @@ def test_reload_brings_the_library_anew(panel, monkeypatch):
         opened = slicer.util.getModuleWidget("MetaAffineReg")
         assert opened is not panel
         assert sys.modules["MetaAffineRegMRML.node_checks"] is not before
-        assert opened.ui.applyButton.toolTip == "No fixed volume is chosen; choose one."
+        assert tip(opened.ui.applyButton) == "No fixed volume is chosen; choose one."
     finally:
         for name in [name for name in sys.modules if name.startswith("MetaAffineReg")]:
             del sys.modules[name]

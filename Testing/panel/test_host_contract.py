@@ -73,8 +73,8 @@ def test_a_property_is_a_value():
     assert button.enabled is True
     with pytest.raises(TypeError):
         button.text()
-    button.toolTip = "why"
-    assert button.toolTip == "why"
+    button.objectName = "why"
+    assert button.objectName == "why"
     button.enabled = False
     assert not button.isEnabled()
 
@@ -106,8 +106,9 @@ def test_a_slot_gets_no_more_arguments_than_it_takes():
 def test_selector_offers_none_first_and_nodes_of_its_types(scene, selector):
     """Libs/MRML/Widgets/qMRMLNodeComboBox.h: noneEnabled, nodeTypes; qMRMLSortFilterProxyModel.cxx: HideFromEditors."""
     assert selector.currentNode() is None
-    shown, hidden = volume(scene), volume(scene, "hidden")
-    hidden.SetHideFromEditors(True)
+    shown, hidden = volume(scene), slicer.vtkMRMLScalarVolumeNode()
+    hidden.SetHideFromEditors(True)  # before it is added: the list does not follow later
+    scene.AddNode(hidden)
     transform_node(np.eye(4), scene)
     assert selector.currentNode() is None
     assert (selector.nodeCount(), selector.nodeFromIndex(0)) == (1, shown)
@@ -387,6 +388,15 @@ def test_module_and_widget_are_found_by_name(panel):
     """Base/Python/slicer/util.py, modulePath and getModuleWidget; qSlicerScriptedLoadableModuleWidget.cxx, setPythonSource."""
     assert slicer.util.modulePath("MetaAffineReg").endswith("MetaAffineReg.py")
     assert slicer.modules.MetaAffineRegWidget is panel
+
+
+def test_each_slice_view_has_a_hidden_transform(scene):
+    """Libs/MRML/Logic/vtkMRMLSliceLogic.cxx, CreateSliceModel: a transform for each slice model, which no selector offers."""
+    found = [
+        scene.GetNthNodeByClass(index, "vtkMRMLTransformNode") for index in range(scene.GetNumberOfNodesByClass("vtkMRMLTransformNode"))
+    ]
+    assert len(found) >= 3
+    assert all(node.GetHideFromEditors() and not node.GetSaveWithScene() for node in found)
 
 
 def test_sample_data_that_is_made_needs_empty_lists(scene):

@@ -10,7 +10,7 @@ import slicer.util
 
 from made_volumes import TURN, apply, blobs, lattice, to_world, transform_node, translation, volume_node
 from panel.driving import apply as press_apply
-from panel.driving import choose, doubt, finish, press_and_hold
+from panel.driving import choose, doubt, finish, press_and_hold, tip, transforms
 
 PLACES = np.array([[-14.0, 9.0, 0.0], [12.0, 14.0, 0.0], [4.0, -16.0, 0.0]])
 
@@ -21,7 +21,7 @@ def assert_moving_lies_on_fixed(moving):
 
 def assert_refused(panel, sentence):
     assert not panel.ui.applyButton.isEnabled()
-    assert sentence in panel.ui.applyButton.toolTip
+    assert sentence in tip(panel.ui.applyButton)
     assert sentence in panel.ui.statusLabel.text
 
 
@@ -87,7 +87,7 @@ def test_apply_again_gives_the_same_and_no_second_transform(panel, two_slices):
     first = slicer.util.arrayFromTransformMatrix(transform)
     press_apply(panel)
     np.testing.assert_array_equal(slicer.util.arrayFromTransformMatrix(transform), first)
-    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLLinearTransformNode") == 1
+    assert transforms() == 1
 
 
 def test_chosen_output_is_filled(panel, two_slices):
@@ -124,7 +124,7 @@ def test_reasons_follow_the_choice(panel, two_slices):
     panel.ui.movingSelector.setCurrentNode(fixed)
     assert_refused(panel, "before is chosen as fixed and as moving volume; choose two different volumes.")
     panel.ui.movingSelector.setCurrentNode(moving)
-    assert panel.ui.applyButton.toolTip == "Register the moving volume to the fixed volume."
+    assert tip(panel.ui.applyButton) == "Register the moving volume to the fixed volume."
 
 
 def test_label_map_is_refused_by_name(panel, two_slices):
@@ -179,7 +179,7 @@ def test_bad_voxels_are_told_and_change_nothing(panel, two_slices, spoil, senten
     choose(panel, *two_slices)
     press_apply(panel)
     assert sentence in panel.ui.statusLabel.text
-    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 0
+    assert transforms() == 0
     assert two_slices[1].GetParentTransformNode() is None
     assert panel.ui.applyButton.isEnabled()
 

@@ -11,7 +11,7 @@ import slicer.util
 from made_volumes import TURN, apply, rotation, to_world, transform_node, translation
 from MetaAffineRegLib.errors import InputError
 from panel.driving import apply as press_apply
-from panel.driving import choose, doubt
+from panel.driving import choose, doubt, transforms
 
 PLACES = np.array([[-14.0, 9.0, 0.0], [12.0, 14.0, 0.0], [4.0, -16.0, 0.0]])
 
@@ -41,7 +41,8 @@ def test_table_compares_before_and_after(panel, done):
     assert "robust" in panel.ui.resultLabel.text and "cpu" in panel.ui.resultLabel.text
     seconds = {name: float(text.split()[0]) * {"s": 1.0, "ms": 0.001}[text.split()[1]] for name, text in cells(panel, 1)}
     assert "search of starts" in seconds
-    assert sum(seconds.values()) - seconds["in all"] == pytest.approx(seconds["in all"], rel=0.3, abs=0.02)
+    parts = sum(seconds.values()) - seconds["in all"] - seconds["reading the voxels"]  # read before the clock of the registration starts
+    assert parts == pytest.approx(seconds["in all"], rel=0.3, abs=0.02)
 
 
 def test_sure_result_offers_no_runner_up(panel, done):
@@ -106,14 +107,14 @@ def test_inverse_lays_the_fixed_volume_on_the_moving_one(panel, done):
     panel.ui.inverseButton.click()
     assert fixed.GetParentTransformNode() is None
     np.testing.assert_allclose(to_world(moving, apply(TURN, PLACES)), PLACES, atol=0.3)
-    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 1
+    assert transforms() == 1
 
 
 def test_apply_while_the_inverse_is_shown(panel, done):
     panel.ui.inverseButton.click()
     press_apply(panel)
     np.testing.assert_allclose(to_world(done[1], apply(TURN, PLACES)), PLACES, atol=0.3)
-    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 1
+    assert transforms() == 1
 
 
 def test_reset_leaves_no_trace(panel, two_slices):
@@ -126,7 +127,7 @@ def test_reset_leaves_no_trace(panel, two_slices):
     panel.ui.resetButton.click()
     assert two_slices[1].GetParentTransformNode() is parent
     assert two_slices[0].GetParentTransformNode() is None
-    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 1
+    assert transforms() == 1
     assert panel.ui.resultCollapsibleButton.isHidden()
     assert panel.ui.statusLabel.text == "Ready."
 

@@ -6,7 +6,7 @@ import slicer
 import slicer.util
 
 from made_volumes import transform_node
-from panel.driving import apply, finish, press_and_hold
+from panel.driving import apply, finish, press_and_hold, tip, transforms
 
 CHOOSE_FIXED = "No fixed volume is chosen; choose one."
 
@@ -22,7 +22,7 @@ def test_closed_scene_empties_the_panel(panel, chosen):
     slicer.mrmlScene.Clear()
     assert panel.ui.fixedSelector.currentNode() is None
     assert panel.ui.movingSelector.currentNode() is None
-    assert panel.ui.applyButton.toolTip == CHOOSE_FIXED
+    assert tip(panel.ui.applyButton) == CHOOSE_FIXED
     assert panel.ui.statusLabel.text == CHOOSE_FIXED
 
 
@@ -31,7 +31,7 @@ def test_panel_works_after_the_scene_was_closed(panel, chosen):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "next")
     slicer.util.updateVolumeFromArray(node, np.eye(8, dtype=np.float32)[np.newaxis])
     panel.ui.fixedSelector.setCurrentNode(node)
-    assert panel.ui.applyButton.toolTip == "No moving volume is chosen; choose one."
+    assert tip(panel.ui.applyButton) == "No moving volume is chosen; choose one."
     assert panel.logic.getParameterNode().fixedVolume is node
 
 
@@ -40,7 +40,7 @@ def test_scene_closed_while_another_module_is_shown(panel, chosen):
     slicer.mrmlScene.Clear()
     panel.parent.enter()
     assert panel.ui.fixedSelector.currentNode() is None
-    assert panel.ui.applyButton.toolTip == CHOOSE_FIXED
+    assert tip(panel.ui.applyButton) == CHOOSE_FIXED
 
 
 def test_scene_closed_in_the_middle_stops_the_run(monkeypatch, panel, chosen):
@@ -48,8 +48,8 @@ def test_scene_closed_in_the_middle_stops_the_run(monkeypatch, panel, chosen):
     slicer.mrmlScene.Clear()
     finish(panel)
     assert panel.ui.applyButton.text == "Apply"
-    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 0
-    assert panel.ui.applyButton.toolTip == CHOOSE_FIXED
+    assert transforms() == 0
+    assert tip(panel.ui.applyButton) == CHOOSE_FIXED
 
 
 @pytest.mark.parametrize("index", [0, 1])
@@ -58,7 +58,7 @@ def test_volume_deleted_in_the_middle_stops_the_run(monkeypatch, panel, chosen, 
     slicer.mrmlScene.RemoveNode(chosen[index])
     assert panel.ui.applyButton.text == "Apply"
     finish(panel)
-    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 0
+    assert transforms() == 0
     assert chosen[1].GetParentTransformNode() is None
 
 
@@ -69,7 +69,7 @@ def test_output_deleted_in_the_middle_stops_the_run(monkeypatch, panel, chosen):
     slicer.mrmlScene.RemoveNode(output)
     finish(panel)
     assert panel.ui.applyButton.text == "Apply"
-    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTransformNode") == 0
+    assert transforms() == 0
 
 
 def test_other_node_deleted_in_the_middle_changes_nothing(monkeypatch, panel, chosen):

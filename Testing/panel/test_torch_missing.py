@@ -5,6 +5,8 @@ import types
 
 import pytest
 
+from panel.driving import tip
+
 
 @pytest.fixture
 def without_torch(monkeypatch):
@@ -21,8 +23,8 @@ def test_panel_says_that_torch_is_missing(without_torch, panel, two_slices):
     panel.ui.movingSelector.setCurrentNode(two_slices[1])
     assert not panel.ui.torchPanel.isHidden()
     assert not panel.ui.applyButton.isEnabled()
-    assert panel.ui.applyButton.toolTip == "PyTorch is not installed; install it with the button above."
-    assert panel.ui.statusLabel.text == panel.ui.applyButton.toolTip
+    assert tip(panel.ui.applyButton) == "PyTorch is not installed; install it with the button above."
+    assert panel.ui.statusLabel.text == tip(panel.ui.applyButton)
 
 
 def test_with_torch_nothing_is_said(panel):
