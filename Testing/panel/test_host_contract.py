@@ -4,6 +4,8 @@ In a real Slicer these tests check the application itself.
 """
 
 import enum
+import importlib
+import logging
 from typing import Annotated
 
 import ctk
@@ -407,3 +409,10 @@ def test_sample_data_that_is_made_needs_empty_lists(scene):
         SampleDataSource("made", customDownloader=print)
     made = SampleDataSource("made", uris=[], fileNames=[], customDownloader=print)
     assert made.uris == made.fileNames == made.nodeNames == made.checksums == []
+
+
+def test_numba_is_silent_where_the_root_logger_takes_debug(caplog):
+    """Base/Python/slicerqt.py, initLogging: the root logger is at DEBUG and hands every record, of whatever thread, to a model of Qt."""
+    importlib.import_module("MetaAffineRegLib.compiling")
+    with caplog.at_level(logging.DEBUG):
+        assert not logging.getLogger("numba.core.byteflow").isEnabledFor(logging.DEBUG)
