@@ -1,6 +1,7 @@
 """How numba compiles the kernels, and where it keeps what it compiled."""
 
 import hashlib
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -8,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numba
+
+# Slicer's root logger takes DEBUG, and numba notes every bytecode that it reads: hundreds of thousands of records, from a thread that is
+# not that of Slicer's log.
+logging.getLogger("numba").setLevel(logging.WARNING)
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,6 +4,8 @@ In a real Slicer these tests check the application itself.
 """
 
 import enum
+import importlib
+import logging
 from typing import Annotated
 
 import ctk
@@ -125,9 +127,14 @@ def test_selector_offers_child_types_until_told_otherwise(scene, selector):
 def test_selector_tells_a_change_from_code_too(scene, selector):
     """Libs/MRML/Widgets/qMRMLNodeComboBox.cxx: currentNodeChanged follows the text of the box, whoever changed it."""
     node, told = volume(scene), []
-    selector.currentNodeChanged.connect(lambda *_: told.append(selector.currentNode()))
+
+    def tell(*_):
+        told.append(selector.currentNode())
+
+    selector.currentNodeChanged.connect(tell)
     selector.setCurrentNode(node)
     selector.setCurrentNode(None)
+    selector.currentNodeChanged.disconnect(tell)  # the application crashes where a widget that is being deleted still calls
     assert told[0] is node and told[-1] is None
 
 
@@ -149,9 +156,14 @@ def test_deleted_node_is_no_longer_current(scene, selector):
 def test_widget_passes_its_scene_on(scene):
     """Libs/MRML/Widgets/qMRMLWidget.cxx: setMRMLScene emits mrmlSceneChanged, to which the .ui connects its selectors."""
     widget, told = slicer.qMRMLWidget(), []
-    widget.mrmlSceneChanged.connect(lambda *_: told.append(widget.mrmlScene()))
+
+    def tell(*_):
+        told.append(widget.mrmlScene())
+
+    widget.mrmlSceneChanged.connect(tell)
     widget.setMRMLScene(scene)
     widget.setMRMLScene(scene)
+    widget.mrmlSceneChanged.disconnect(tell)
     assert told == [scene]
     widget.setMRMLScene(None)
     widget.deleteLater()
@@ -407,3 +419,10 @@ def test_sample_data_that_is_made_needs_empty_lists(scene):
         SampleDataSource("made", customDownloader=print)
     made = SampleDataSource("made", uris=[], fileNames=[], customDownloader=print)
     assert made.uris == made.fileNames == made.nodeNames == made.checksums == []
+
+
+def test_numba_is_silent_where_the_root_logger_takes_debug(caplog):
+    """Base/Python/slicerqt.py, initLogging: the root logger is at DEBUG and hands every record, of whatever thread, to a model of Qt."""
+    importlib.import_module("MetaAffineRegLib.compiling")
+    with caplog.at_level(logging.DEBUG):
+        assert not logging.getLogger("numba.core.byteflow").isEnabledFor(logging.DEBUG)
