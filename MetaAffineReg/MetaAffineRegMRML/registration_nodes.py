@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import slicer
 
@@ -116,10 +116,11 @@ class NodeRegistration:
             self._stages.append((stage.split(" (")[0], time.perf_counter()))
             progress(stage, fraction)
 
+        started = time.perf_counter()
         noted("reading the voxels", 0.0)
         pair = self.pair()
         (result,) = register([(pair.fixed, pair.moving)], self._settings, [pair.initial], noted, cancelled)
-        return result
+        return replace(result, seconds=time.perf_counter() - started)
 
     def write(self, result: Result) -> NodeResult:
         """Put a result of ``compute`` into the output node, made where there is none; raises Cancelled where a node is gone."""
