@@ -39,8 +39,6 @@ def run(arguments: argparse.Namespace) -> list[str]:
     pairs = pairs_of(others, settings, arguments.pairs)
     rows = list(table(given, pairs, settings))
     return [
-        "## Trained on a few images of one kind",
-        "",
         f"{len(given)} images ({arguments.dataset}), one of each subject; of these a quarter is held out to choose the weights. "
         f"{arguments.minutes:g} min on {torch.get_num_threads()} threads ({platform.machine()}, load {os.getloadavg()[0]:.1f} at the end). "
         f"Figures on {arguments.pairs} pairs of {len(others)} images of other subjects, rotations to {settings.rotation:g} degrees, "

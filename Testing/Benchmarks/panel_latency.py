@@ -126,7 +126,7 @@ def run(arguments: argparse.Namespace) -> list[str]:
     """The section of the results."""
     from measuring import machine
 
-    return ["## The panel while it works", "", machine("cpu"), "", *report(measure(arguments.runs))]
+    return [f"{machine('cpu')}.", "", *report(measure(arguments.runs))]
 
 
 if __name__ == "__main__":  # in Slicer
