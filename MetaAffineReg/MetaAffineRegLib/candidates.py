@@ -28,10 +28,17 @@ class Candidates:
         order = order[torch.argsort(self.pair[order], stable=True)]
         pair = self.pair[order]
         rank = torch.arange(len(pair), device=pair.device) - torch.searchsorted(pair, pair)
-        rows = order[rank < count].sort().values
+        return self.select(order[rank < count].sort().values)
+
+    def select(self, rows: Tensor) -> "Candidates":
+        """The candidates ``rows`` (indices) only."""
         return Candidates(self.x[rows], self.pair[rows], self.value[rows])
 
     def best(self, count: int, margin: float = torch.inf) -> "Candidates":
+        """Those of ``best_rows``."""
+        return self.select(self.best_rows(count, margin))
+
+    def best_rows(self, count: int, margin: float = torch.inf) -> Tensor:
         """Of each pair the best ``count`` of different basins whose value is within ``margin`` of its best; pair by pair, best first.
 
         Every pair 0 .. B - 1 needs a candidate.
@@ -56,8 +63,7 @@ class Candidates:
             reference[pair[first]] = x[first]
             # a pair without a first has no more within the margin: its distance is no number, and it drops out
             left = left & (affine.distance(x, reference[pair]) > _SAME_BASIN)
-        rows = torch.cat(kept).sort().values
-        return Candidates(x[rows], pair[rows], value[rows])
+        return order[torch.cat(kept).sort().values]
 
     def ranked(self, rank: int) -> tuple[Tensor, Tensor]:
         """Of each pair the map and value at ``rank``, after ``best``; its first map and infinity where it has fewer."""

@@ -215,9 +215,6 @@ unexplained_content = UnexplainedContent(0.15)
 unexplained_detail = UnexplainedContent(0.1)  # for fine grids, where little is averaged away
 unexplained_sides = UnexplainedSide(0.1, moving=False), UnexplainedSide(0.1, moving=True)
 
-# What a network may have learned to read, by the name in its configuration.
-DATA_TERMS: dict[str, DataTerm] = {"mean_squares": mean_squares, "unexplained_content": unexplained_content}
-
 
 def overlap(fixed: Tensor, warped: Tensor) -> Tensor:
     """Share of the fixed image's coverage on which the warped image lies too, ``(B,)``; images as in the module's head."""

@@ -8,18 +8,26 @@ one start holds for every other.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from . import affine
+from .data_terms import DataTerm, mean_squares, unexplained_content
 from .lbfgs import damped_inverse
+from .normalized_gradients import normalized_gradients
 from .objective import Criterion
 
 GradientInput = Literal["raw", "direction", "newton"]
-DataTermName = Literal["mean_squares", "unexplained_content"]
+DataTermName = Literal["mean_squares", "unexplained_content", "normalized_gradients", "content_and_gradients"]
+_DATA_TERMS: dict[DataTermName, tuple[DataTerm, ...]] = {
+    "mean_squares": (mean_squares,),
+    "unexplained_content": (unexplained_content,),
+    "normalized_gradients": (normalized_gradients,),
+    "content_and_gradients": (unexplained_content, normalized_gradients),
+}
 _LONGEST_STEP = 0.5  # of Gauss-Newton, normalised: a quarter of the image
 _RAW_SCALE = 20.0  # gradients of mean squares of images of spread one become numbers of the size of one
 
@@ -31,7 +39,8 @@ class InitializerConfig:
     dimension: 2 or 3; levels: grid sizes, coarse to fine; steps: K of each level; expansion: width of the hidden
     state as a multiple of the number of parameters (4 in the paper); gradient_input: the gradient times a constant
     ("raw", the paper), its direction and the logarithm of its norm ("direction"), or these of the gradient and of the damped
-    Gauss-Newton step, on which the network then improves ("newton"); data_term: the criterion whose gradients it learned to read.
+    Gauss-Newton step, on which the network then improves ("newton"); data_term: the criterion whose gradients it learned to read, or
+    two of them.
     """
 
     dimension: int
@@ -69,6 +78,11 @@ class InitializerConfig:
         return self.parameters * (2 if self.gradient_input == "newton" else 1)
 
     @property
+    def data_terms(self) -> tuple[DataTerm, ...]:
+        """Those whose gradients it learned to read."""
+        return _DATA_TERMS[self.data_term]
+
+    @property
     def weights(self) -> int:
         """How many weights the network has: L_in, L_out and the cells, each layer with its biases."""
         width = self.expansion * self.parameters
@@ -77,6 +91,24 @@ class InitializerConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a checkpoint."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """How far the steps from start ``(B, d, d + 1)`` have come: u, of the same shape, with x = start o u, and the state of the LSTM."""
+
+    start: Tensor
+    u: Tensor
+    state: tuple[Tensor, Tensor]
+
+    @property
+    def x(self) -> Tensor:
+        """The map, ``(B, d, d + 1)``."""
+        return affine.compose(self.start, self.u)
+
+    def select(self, rows: Tensor) -> "Trajectory":
+        """Those of the starts ``rows`` (indices) only."""
+        return Trajectory(self.start[rows], self.u[rows], (self.state[0][rows], self.state[1][rows]))
 
 
 class Initializer(nn.Module):
@@ -99,21 +131,32 @@ class Initializer(nn.Module):
         Only the first ``count`` of them where it is given.  The gradient enters detached: training needs no second
         derivative of the images.
         """
-        hidden = start.new_zeros(len(start), self.L_out.in_features)
-        state = (hidden, hidden)
-        u = affine.identity(len(start), self.config.dimension, dtype=start.dtype, device=start.device)
-        iterates = []
-        for index, cell in enumerate(self.cells[:count]):
-            objective = objectives[self.config.levels[index // self.config.steps]]
-            features, step = self._look(objective, affine.compose(start, u).detach(), start[..., :-1])
-            state = cell(self.L_in(features), state)  # (4)
-            change = self.L_out(state[0])  # (5)
-            if step is not None:
-                change, gain = change.chunk(2, 1)
-                change = change + (1 + gain) * step
-            u = u + change.view_as(u)  # (6)
-            iterates.append(affine.compose(start, u))
+        trajectory, iterates = self.begin(start), []
+        for index in range(len(self.cells) if count is None else count):
+            trajectory = self._step(trajectory, objectives[self.config.levels[index // self.config.steps]], index)
+            iterates.append(trajectory.x)
         return iterates
+
+    def begin(self, start: Tensor) -> Trajectory:
+        """No step yet."""
+        hidden = start.new_zeros(len(start), self.L_out.in_features)
+        u = affine.identity(len(start), self.config.dimension, dtype=start.dtype, device=start.device)
+        return Trajectory(start, u, (hidden, hidden))
+
+    def level(self, trajectory: Trajectory, objective: Criterion, number: int) -> Trajectory:
+        """The K steps of pyramid level ``number``, whose grid that of the objective is."""
+        for index in range(number * self.config.steps, (number + 1) * self.config.steps):
+            trajectory = self._step(trajectory, objective, index)
+        return trajectory
+
+    def _step(self, trajectory: Trajectory, objective: Criterion, index: int) -> Trajectory:
+        features, step = self._look(objective, trajectory.x.detach(), trajectory.start[..., :-1])
+        state = self.cells[index](self.L_in(features), trajectory.state)  # (4)
+        change = self.L_out(state[0])  # (5)
+        if step is not None:
+            change, gain = change.chunk(2, 1)
+            change = change + (1 + gain) * step
+        return replace(trajectory, u=trajectory.u + change.view_as(trajectory.u), state=state)  # (6)
 
     def _look(self, objective: Criterion, x: Tensor, turn: Tensor) -> tuple[Tensor, Tensor | None]:
         """What a step sees at x = start o u, and the Gauss-Newton step ``(B, n)`` where it is asked for; ``turn`` being the matrix of

@@ -11,6 +11,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Literal
 
 import torch
@@ -20,7 +21,7 @@ from . import affine
 from .candidates import Candidates
 from .correlation import correlation, local_correlation
 from .correlation_features import INTENSITY_WAVES, EdgeTensors, Features
-from .data_terms import DATA_TERMS, DataTerm, unexplained_content, unexplained_detail, unexplained_sides
+from .data_terms import DataTerm, unexplained_content, unexplained_detail, unexplained_sides
 from .freedom import FreedomName, freedom
 from .grids import PairGrids
 from .initializer import Initializer
@@ -35,6 +36,7 @@ _LARGEST_SCALE = 2.0  # no singular value of A beyond it, nor below its inverse
 _FULL_WEIGHT = 3.0  # a third unexplained, as after a crop, gives the regularizer its full weight on the finest grid
 _RANGE_SLACK = 10.0  # degrees: starts at the end of the range may still be led on
 _POLISH = 6  # iterations from each start on the coarsest grid
+_SIFTING = 2  # iterations after which the best of many starts are chosen
 _UNLEARNED = 8  # iterations of the unlearned branch
 _REFINE = 20  # iterations on each of the two finest grids
 _BACK = 10  # iterations of the way back
@@ -48,9 +50,11 @@ class Plan:
     """How much is tried.  The defaults were chosen on validation pairs; the ablation shows what each part is worth.
 
     rotations: over the full range; search: the level on which translations are searched; each, translations: how many and which for
-    a rotation; polished: how many of them are refined on that level; starts: how many of these go on; learned, unlearned: the branches
+    a rotation; centred: so many rotations besides, once with the centres of mass and once with those of the images on each other;
+    polished: how many of them are refined on that level; starts: how many of these go on; learned, unlearned: the branches
     they take, unlearned being the freedom of its maps (None leaves it out) and unlearned_starts how many take it; basins: how many stay
-    for the third and for the fourth level; margins: of the starts and of these basins only such whose value is that close to the best;
+    for the third and for the fourth level; led: the learned steps set out from the searched starts, and so many go on after their first level
+    (None: from the polished ones, and all); margins: of the starts and of these basins only such whose value is that close to the best;
     features: of the search; coarse, fine: data terms of the first two and of the last two levels; gamma: weight of the regularizer;
     curvature: whether the Gauss-Newton matrix is the initial Hessian of L-BFGS; witness: data term whose values at the result tell how
     sure it is, None for those of fine;
@@ -61,9 +65,12 @@ class Plan:
     search: int = 0
     each: int = 1
     translations: Translations = "search"
+    centred: int = 0
     polished: int = 16
     starts: int = 20
+    sifted: int | None = None
     learned: bool = True
+    led: int | None = None
     unlearned: FreedomName | None = "rigid"
     unlearned_starts: int = 8
     basins: tuple[int, int] = (4, 2)
@@ -125,26 +132,49 @@ class _Stages:
         self.rotation_range = rotation_range
         self.evaluations = torch.zeros(len(grids), dtype=torch.float64, device=start.device)
 
-    def starts(self, base: Tensor) -> Candidates:
-        """The best starts around base ``(B, d, d + 1)``, polished."""
+    def searched(self, base: Tensor) -> Candidates:
+        """Rotations around base ``(B, d, d + 1)``, each with its best translations; and others with those that lay centres on each other."""
+        laid = [self._laid(base, self.plan.rotations, self.plan.translations)] if self.plan.rotations else []
+        if self.plan.centred:
+            laid += [self._laid(base, self.plan.centred, "mass"), self._laid(base, self.plan.centred, "centre")]
+        return reduce(Candidates.joined, laid)
+
+    def _laid(self, base: Tensor, full_count: int, translations: Translations) -> Candidates:
         plan, coarsest, d = self.plan, self.levels[self.plan.search], base.shape[1]
-        count = max(1, round(plan.rotations * self.rotation_range / 180)) if d == 2 else plan.rotations
+        count = max(1, round(full_count * self.rotation_range / 180)) if d == 2 else full_count
         turns = rotations(d, count, self.rotation_range)
-        x, value = starts(self.grids.fixed[coarsest], self.grids.moving[coarsest], base, turns, plan.translations, plan.each, plan.features)
+        x, value = starts(self.grids.fixed[coarsest], self.grids.moving[coarsest], base, turns, translations, plan.each, plan.features)
         pair = torch.arange(len(base), device=base.device).repeat_interleave(x.shape[1])
         there = torch.isfinite(value.flatten())
-        found = Candidates(x.flatten(0, 1)[there], pair[there], value.flatten()[there])
-        found = self.refined(found.lowest(plan.polished), coarsest, _POLISH, "rigid")
-        return self.judged(found, self.levels[1]).best(plan.starts, plan.margins[0])
+        return Candidates(x.flatten(0, 1)[there], pair[there], value.flatten()[there])
+
+    def polished(self, found: Candidates) -> Candidates:
+        """The best of them, refined on the grid of the search."""
+        found = self.refined(found.lowest(self.plan.polished), self.levels[self.plan.search], _POLISH, "rigid")
+        return self.judged(found, self.levels[1]).best(self.plan.starts, self.plan.margins[0])
+
+    def unlearned(self, found: Candidates) -> Candidates:
+        """Where L-BFGS leads on the second level; of many starts the best go on after a few iterations."""
+        plan, size = self.plan, self.levels[1]
+        if plan.sifted:
+            found = self.refined(found.best(plan.sifted), size, _SIFTING, plan.unlearned)
+        return self.refined(found.best(plan.unlearned_starts), size, _UNLEARNED, plan.unlearned)
 
     def learned(self, found: Candidates, network: Initializer) -> Candidates:
-        """Where the learned steps lead."""
-        term = self.plan.sees or DATA_TERMS[network.config.data_term]
-        sizes = network.config.levels
-        x = network({size: self.grids.objective(size, term).select(found.pair) for size in set(sizes)}, found.x)[-1]
-        self.count(found.pair, sum(network.config.steps * self.grids.cost(size) for size in sizes))
-        parameters = freedom(self.freedom_name, x)
-        return self.judged(Candidates(parameters.maps(parameters.origin), found.pair, found.value), self.levels[1])
+        """Where the learned steps lead; after each level but the last only the best of each pair go on."""
+        read = network.config.data_terms
+        term = self.plan.sees or (self.plan.coarse if self.plan.coarse in read else read[0])
+        trajectory, each = network.begin(found.x), network.config.steps * (2 if network.config.gradient_input == "newton" else 1)
+        for number, size in enumerate(network.config.levels):
+            if number and self.plan.led:
+                rows = found.best_rows(self.plan.led, self.plan.margins[0])
+                found, trajectory = found.select(rows), trajectory.select(rows)
+            trajectory = network.level(trajectory, self.grids.objective(size, term).select(found.pair), number)
+            self.count(found.pair, each * self.grids.cost(size))
+            if self.plan.led or number == len(network.config.levels) - 1:
+                parameters = freedom(self.freedom_name, trajectory.x)
+                found = self.judged(Candidates(parameters.maps(parameters.origin), found.pair, found.value), self.levels[1])
+        return found
 
     def judged(self, found: Candidates, size: int) -> Candidates:
         """With values on the grid of ``size``."""
@@ -216,13 +246,14 @@ def robust(
     own = Candidates(start, torch.arange(len(start), device=start.device), start.new_zeros(len(start)))
     judged = stages.judged(own, levels[1])
     report("search of starts", 0.05)
-    found = stages.starts(start)
+    searched = stages.searched(start)
+    found = stages.polished(searched)
     if network is not None and plan.learned:
         report("learned steps", 0.3)
-        judged = judged.joined(stages.learned(found, network))
+        judged = judged.joined(stages.learned(searched if plan.led else found, network))
     if plan.unlearned:
         report("unlearned steps", 0.4)
-        judged = judged.joined(stages.refined(found.best(plan.unlearned_starts), levels[1], _UNLEARNED, plan.unlearned))
+        judged = judged.joined(stages.unlearned(found))
     found = judged.best(plan.basins[0], plan.margins[1])
     report(f"refinement on a grid of {levels[2]}{_so_far(found, stages)}", 0.5)
     found = stages.refined(found, levels[2], _REFINE).best(2)

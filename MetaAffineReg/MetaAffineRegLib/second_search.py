@@ -24,7 +24,7 @@ DATA_TERM_CHOICES: tuple[DataTermChoice, ...] = get_args(DataTermChoice)
 # A thorough search by intensities alone; in space it would take a minute.
 THOROUGH = {2: Plan(rotations=64, each=3, polished=192, starts=60, unlearned_starts=60, basins=(10, 4), margins=(0.2, 0.2, 0.08))}
 _SURE = 0.95  # probability from which a result by intensities is not looked at again
-_MUCH = {2: torch.inf, 3: 0.3}  # unexplained: two contrasts that are not far apart leave as much, and more than noise does
+_MUCH = {2: torch.inf, 3: 0.3}  # of either image unexplained: two contrasts leave as much, noise less, and a crop less of one image
 _AGREE = 3.0  # samples of the finest grid
 _SHARE = 0.7  # of the progress, for the first search
 
@@ -46,7 +46,7 @@ def robust_with_second_search(
     first = robust(grids, levels, start, *common, lambda stage, share: report(stage, _SHARE * share), first_plan)
     assert first.evidence is not None
     probability = _probabilities(first.evidence)
-    much = first.evidence.unexplained.cpu() > (_MUCH[grids.dimension] if data_term == "auto" else torch.inf)
+    much = first.evidence.sides.amin(1).cpu() > (_MUCH[grids.dimension] if data_term == "auto" else torch.inf)
     unsure = torch.nonzero((probability < _SURE) | much)[:, 0].tolist()
     if second_plan is None or not unsure:
         return first

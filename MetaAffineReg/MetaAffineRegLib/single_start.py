@@ -15,7 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from .data_terms import DATA_TERMS, mean_squares, overlap_mean_squares
+from .data_terms import mean_squares, overlap_mean_squares
 from .freedom import FreedomName, freedom
 from .grids import PairGrids
 from .initializer import Initializer
@@ -49,7 +49,7 @@ def single_start(
     x = start
     if network is not None:
         report("learned steps", 0.1)
-        term = DATA_TERMS[network.config.data_term]
+        term = network.config.data_terms[0]
         x = network({size: grids.objective(size, term) for size in set(network.config.levels)}, x)[-1]
         evaluations += sum(network.config.steps * grids.cost(size) for size in network.config.levels)
     parameters = freedom(freedom_name, x)

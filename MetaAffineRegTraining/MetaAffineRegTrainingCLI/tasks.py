@@ -3,6 +3,7 @@
 import csv
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from MetaAffineRegLib.errors import InputError
@@ -20,8 +21,28 @@ _LICENCES = {  # by task, or by data set where splits.csv names one
 }
 
 
-def task_files(data: Path, task: str, datasets: Sequence[str] | None = None) -> list[tuple[str, Path]]:
-    """(subject, file) of the images a task may be trained on: rows 'train' of its splits.csv, of ``datasets`` only where given.
+@dataclass(frozen=True)
+class Chosen:
+    """Which rows of a task's splits.csv: of these data sets (column 'dataset') and of these licences (column 'licence', what stands
+    before a bracket) only; None for all."""
+
+    datasets: Sequence[str] | None = None
+    licences: Sequence[str] | None = None
+
+    @property
+    def columns(self) -> set[str]:
+        """Those that the table needs."""
+        return {"file", "split"} | ({"dataset"} if self.datasets else set()) | ({"licence"} if self.licences else set())
+
+    def __contains__(self, row: dict[str, str]) -> bool:
+        return (not self.datasets or row["dataset"] in self.datasets) and (not self.licences or _terms(row) in self.licences)
+
+
+_ALL = Chosen()
+
+
+def task_files(data: Path, task: str, chosen: Chosen = _ALL) -> list[tuple[str, Path]]:
+    """(subject, file) of the images a task may be trained on: rows 'train' of its splits.csv that are ``chosen``.
 
     Without that table, all images of the folder.  Raises InputError where there are none.
     """
@@ -29,7 +50,7 @@ def task_files(data: Path, task: str, datasets: Sequence[str] | None = None) -> 
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}; --data names the folder that holds the task's images in '{task}'.")
     if (folder / "splits.csv").is_file():
-        files = [(row.get("subject") or row["file"], folder / row["file"]) for row in _training_rows(folder, datasets)]
+        files = [(row.get("subject") or row["file"], folder / row["file"]) for row in _training_rows(folder, chosen)]
     else:
         files = [(path.name, path) for path in sorted(folder.iterdir()) if path.name.lower().endswith(_SUFFIXES)]
     if not files:
@@ -37,11 +58,14 @@ def task_files(data: Path, task: str, datasets: Sequence[str] | None = None) -> 
     return files
 
 
-def licences(data: Path, task: str, datasets: Sequence[str] | None = None) -> str:
+def licences(data: Path, task: str, chosen: Chosen = _ALL) -> str:
     """The terms of the images of a task, for the model card."""
     names = {task}
     if (data / task / "splits.csv").is_file():
-        names = {row.get("dataset") or task for row in _training_rows(data / task, datasets)}
+        rows = _training_rows(data / task, chosen)
+        if all(row.get("licence") for row in rows):
+            return ", ".join(sorted({_terms(row) for row in rows}))
+        names = {row.get("dataset") or task for row in rows}
     return ", ".join(sorted({f"{name}: {_LICENCES.get(name, 'not stated')}" for name in names}))
 
 
@@ -54,12 +78,15 @@ def hold_out(files: list[tuple[str, Path]], seed: int) -> tuple[list[Path], list
     return [path for subject, path in files if subject not in kept], [path for subject, path in files if subject in kept]
 
 
-def _training_rows(folder: Path, datasets: Sequence[str] | None) -> list[dict[str, str]]:
+def _terms(row: dict[str, str]) -> str:
+    return row["licence"].split(" (")[0]
+
+
+def _training_rows(folder: Path, chosen: Chosen) -> list[dict[str, str]]:
     table = folder / "splits.csv"
     with table.open(newline="") as f:
         reader = csv.DictReader(f)
         rows = list(reader)
-    needed = {"file", "split"} | ({"dataset"} if datasets else set())
-    if not needed <= set(reader.fieldnames or ()):
-        raise InputError(f"{table} lacks one of the columns {', '.join(sorted(needed))}; name them in its first line.")
-    return [row for row in rows if row["split"] == "train" and (not datasets or row["dataset"] in datasets)]
+    if not chosen.columns <= set(reader.fieldnames or ()):
+        raise InputError(f"{table} lacks one of the columns {', '.join(sorted(chosen.columns))}; name them in its first line.")
+    return [row for row in rows if row["split"] == "train" and row in chosen]

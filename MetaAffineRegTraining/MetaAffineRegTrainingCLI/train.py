@@ -5,13 +5,14 @@ import os
 import platform
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from MetaAffineRegCLI.console import run_command
 from MetaAffineRegLib.errors import InputError
 
-from .tasks import hold_out, licences, task_files
+from .tasks import Chosen, hold_out, licences, task_files
 
 if TYPE_CHECKING:
     from MetaAffineRegLib.initializer import InitializerConfig
@@ -37,7 +38,7 @@ def positive_number(word: str) -> float:
 def parser() -> argparse.ArgumentParser:
     """The options of ``train``."""
     p = argparse.ArgumentParser(prog="run.py train", description="Train an initializer and write its checkpoint.")
-    p.add_argument("--task", required=True, help="folder of images below --data: hands, brain, mri")
+    p.add_argument("--task", required=True, help="folder of images below --data: hands, brain, mri, volumes")
     p.add_argument(
         "--data", required=True, type=Path, help="folder that holds the task folders; rows 'train' of splits.csv where there is one"
     )
@@ -48,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
         help="checkpoint to write; the log (.log.jsonl) and the state to resume from (.resume.pt) lie beside it",
     )
     p.add_argument("--datasets", nargs="+", help="take only these data sets (column 'dataset' of splits.csv)")
+    p.add_argument(
+        "--licences", nargs="+", help="take only images under these (column 'licence' of splits.csv, what stands before a bracket)"
+    )
     p.add_argument("--levels", type=int, nargs="+", default=[16, 32], help="grid sizes, coarse to fine; one: the paper's one-level network")
     p.add_argument("--lstm-steps", type=positive, default=5, help="K, steps a level")
     p.add_argument(
@@ -58,9 +62,9 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--data-term",
-        choices=["mean_squares", "unexplained_content"],
+        choices=["mean_squares", "unexplained_content", "normalized_gradients", "content_and_gradients"],
         default="mean_squares",
-        help="the criterion whose gradients the network reads",
+        help="the criterion whose gradients the network reads; content_and_gradients: the two before it, in turn",
     )
     p.add_argument("--rotation", type=float, default=60.0, help="largest rotation in degrees")
     p.add_argument("--translation", type=float, default=0.5, help="largest shift, normalised: 0.5 is a quarter of the image")
@@ -73,6 +77,20 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--crop", type=float, default=0.0, help="share of the pairs whose moving image lost a slab of 10 to 35 %%")
     p.add_argument("--contrast", type=float, default=0.0, help="0.7: moving intensities to a power of 1/2 to 2")
     p.add_argument("--bias", type=float, default=0.0, help="0.2: standard deviation of uneven brightness on the moving image")
+    p.add_argument(
+        "--curve",
+        type=float,
+        default=0.0,
+        help="share of the pairs whose moving intensities go through a random monotone curve, where normalised gradients are read",
+    )
+    p.add_argument("--starts", type=positive, default=1, help="starts of a pair (default: 1)")
+    p.add_argument(
+        "--start-rotation",
+        type=float,
+        help="starts are turned by up to so many degrees away from the truth; default: the start is the identity",
+    )
+    p.add_argument("--start-translation", type=float, default=0.2, help="and shifted by up to so much, normalised")
+    p.add_argument("--start-distortion", type=float, default=0.1, help="and distorted, as by --distortion")
     p.add_argument("--made-images", type=int, default=0, help="images of random shapes, made by code, to train on besides the files")
     p.add_argument("--steps", type=positive, default=4000, help="steps of Adam")
     p.add_argument("--minutes", type=positive_number, help="train for so long, whatever the number of steps")
@@ -99,7 +117,7 @@ def train(arguments: argparse.Namespace) -> int:
     state, log_file = output.with_suffix(".resume.pt"), output.with_suffix(".log.jsonl")
     if arguments.resume and not state.is_file():
         raise InputError(f"There is nothing to resume: {state} does not exist; leave --resume out to start anew.")
-    files, held_out = hold_out(task_files(arguments.data, arguments.task, arguments.datasets), arguments.seed)
+    files, held_out = hold_out(task_files(arguments.data, arguments.task, _chosen(arguments)), arguments.seed)
     trainer = _trainer(arguments, files, held_out)
     try:
         _run(trainer, arguments, _card(arguments, len(files), len(held_out)), state, log_file)
@@ -149,13 +167,13 @@ def _trainer(arguments: argparse.Namespace, files: list[Path], held_out: list[Pa
     """The trainer of these options, its images read; raises InputError for settings that make no network."""
     from MetaAffineRegCLI.image_files import read_image
     from MetaAffineRegLib.checkpoint import load
-    from MetaAffineRegLib.data_terms import DATA_TERMS
     from MetaAffineRegLib.devices import choose_device
+    from MetaAffineRegLib.normalized_gradients import NormalizedGradients
     from MetaAffineRegTrainingLib.appearance import Disturbances
     from MetaAffineRegTrainingLib.deformations import DeformationDistribution
     from MetaAffineRegTrainingLib.distributed import Ranks
     from MetaAffineRegTrainingLib.made_images import joined_by_made_images
-    from MetaAffineRegTrainingLib.pairs import PairMaker
+    from MetaAffineRegTrainingLib.pairs import PairMaker, Starts
     from MetaAffineRegTrainingLib.sources import source_stack
     from MetaAffineRegTrainingLib.trainer import Trainer, TrainingConfig
 
@@ -176,17 +194,28 @@ def _trainer(arguments: argparse.Namespace, files: list[Path], held_out: list[Pa
         arguments.rotation, arguments.translation, arguments.stretch, arguments.distortion, arguments.scale, arguments.shear
     )
     disturbances = Disturbances(arguments.noise, arguments.noise_on_moving, arguments.crop, arguments.contrast, arguments.bias)
+    near = None
+    if arguments.start_rotation is not None:
+        near = DeformationDistribution(arguments.start_rotation, arguments.start_translation, distortion=arguments.start_distortion)
 
-    def maker(paths: list[Path], made: int = 0) -> PairMaker:
+    def makers(paths: list[Path], made: int, starts: Starts) -> list[PairMaker]:
         sources = source_stack([read_image(path).image for path in paths], work_size, device=device)
-        return PairMaker(
-            joined_by_made_images(sources, made, arguments.seed), config.levels, deformations, disturbances, DATA_TERMS[config.data_term]
-        )
+        sources = joined_by_made_images(sources, made, arguments.seed)
+        found = []
+        for term in config.data_terms:
+            seen = replace(disturbances, curve=arguments.curve) if isinstance(term, NormalizedGradients) else disturbances
+            found.append(PairMaker(sources, config.levels, deformations, seen, term, starts))
+        return found
 
     names = ("batch", "learning_rate", "loss", "schedule", "emphasis", "seed")
     length: dict[str, Any] = {"steps": None, "seconds": 60 * arguments.minutes} if arguments.minutes else {"steps": arguments.steps}
     training = TrainingConfig(**{name: getattr(arguments, name) for name in names}, **length)
-    return Trainer(config, training, maker(files, arguments.made_images), maker(held_out), device, ranks, initial)
+    trained_on, judged_by = makers(files, arguments.made_images, Starts(near, arguments.starts)), makers(held_out, 0, Starts(near))
+    return Trainer(config, training, trained_on, judged_by, device, ranks, initial)
+
+
+def _chosen(arguments: argparse.Namespace) -> Chosen:
+    return Chosen(arguments.datasets, arguments.licences)
 
 
 def _network(arguments: argparse.Namespace, dimension: int) -> "InitializerConfig":
@@ -204,15 +233,23 @@ def _card(arguments: argparse.Namespace, trained_on: int, held_out: int) -> dict
     """The model card, but for the figures."""
     from MetaAffineRegLib import __version__
 
+    near = (
+        ""
+        if arguments.start_rotation is None
+        else (
+            f"; starts turned by up to {arguments.start_rotation:g} degrees, shifted by {arguments.start_translation:g} normalised, "
+            f"distorted by {arguments.start_distortion:g}"
+        )
+    )
     made = f" and {arguments.made_images} images made by code" if arguments.made_images else ""
     return {
         "task": arguments.task,
         "trained_on": f"{trained_on} images of '{arguments.task}'{made}, {held_out} held out for validation",
-        "data_licence": licences(arguments.data, arguments.task, arguments.datasets),
+        "data_licence": licences(arguments.data, arguments.task, _chosen(arguments)),
         "command": "run.py train " + shlex.join(_without_paths(arguments)),
         "deformations": f"rotation +-{arguments.rotation:g} degrees, translation +-{arguments.translation:g} normalised, "
         f"stretch {arguments.stretch:g}, distortion {arguments.distortion:g}, scale {arguments.scale:g}, shear {arguments.shear:g}; "
-        f"cropped {arguments.crop:g}, contrast {arguments.contrast:g}, bias {arguments.bias:g}",
+        f"cropped {arguments.crop:g}, contrast {arguments.contrast:g}, curve {arguments.curve:g}, bias {arguments.bias:g}{near}",
         "version": __version__,
         "python": platform.python_version(),
     }

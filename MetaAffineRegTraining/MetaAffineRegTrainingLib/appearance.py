@@ -11,6 +11,8 @@ from .draws import Draws
 
 NOISE_GRID = 128  # samples an axis to which the noise's standard deviation refers
 _BIAS_GRID = 3  # samples an axis of the field, interpolated
+_PIECES = 4  # of a curve
+_BACKGROUND = 0.02  # intensities up to it are background
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,9 @@ class Disturbances:
 
     noise: standard deviation of Gaussian noise on the fixed image, at 128 samples an axis; noise_on_moving: share of the
     pairs whose moving image has it too; crop: share of the pairs of which a slab of 10 to 35 % is cut off the moving image;
-    contrast: the intensities of the moving image are raised to a power between exp(-contrast) and exp(contrast); bias: standard
-    deviation of the logarithm of a smooth field that multiplies the moving image.
+    contrast: the intensities of the moving image are raised to a power between exp(-contrast) and exp(contrast); curve: share of the
+    pairs whose moving intensities go through a random monotone curve, a rising or a falling one; bias: standard deviation of the
+    logarithm of a smooth field that multiplies the moving image.
     """
 
     noise: float = 0.05
@@ -28,6 +31,7 @@ class Disturbances:
     crop: float = 0.0
     contrast: float = 0.0
     bias: float = 0.0
+    curve: float = 0.0
 
     def applied(self, fixed: Tensor, moving: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Fixed and moving images ``(count, 1, *S)``, disturbed."""
@@ -35,6 +39,9 @@ class Disturbances:
         if self.contrast:
             power = torch.exp(self.contrast * (2 * draws.uniform("contrast") - 1)).to(moving.dtype)
             moving = moving.sign() * moving.abs().pow(power.view(rows))
+        if self.curve:
+            chosen = draws.uniform("another contrast") < self.curve
+            moving = torch.where(chosen.view(rows), _through_a_curve(moving, draws), moving)
         if self.bias:
             moving = moving * _field(self.bias, moving, draws)
         if self.crop:
@@ -59,6 +66,20 @@ class Disturbances:
             gone = torch.where(end[:, None], place > 1 - cut[:, None], place < cut[:, None]) & (axis == k)[:, None]
             moving = moving.masked_fill(gone.view(len(moving), 1, *(n if i == k else 1 for i in range(d))), 0.0)
         return moving
+
+
+def _through_a_curve(images: Tensor, draws: Draws) -> Tensor:
+    """Images ``(count, 1, *S)`` of a spread of one with other intensities, piecewise linear in the old ones; the background stays."""
+    steps = -draws.uniform("curve", _PIECES).clamp_min(1e-12).log()  # their shares are those of a Dirichlet distribution
+    levels = F.pad(steps.cumsum(1) / steps.sum(1, keepdim=True), (1, 0))
+    ends = draws.uniform("ends of the curve", 2)
+    levels = 0.05 + 0.25 * ends[:, :1] + (0.4 + 0.3 * ends[:, 1:]) * levels
+    levels = torch.where(draws.uniform("falling", 1) < 0.5, levels.flip(1), levels).to(images.dtype)
+    place = images.flatten(1).clamp(0, 1) * _PIECES
+    piece = place.long().clamp(max=_PIECES - 1)
+    low, high = levels.gather(1, piece), levels.gather(1, piece + 1)
+    changed = (low + (place - piece) * (high - low)).view_as(images)
+    return torch.where(images > _BACKGROUND, changed, 0.0)
 
 
 def _field(spread: float, like: Tensor, draws: Draws) -> Tensor:

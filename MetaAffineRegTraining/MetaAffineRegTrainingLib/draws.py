@@ -15,11 +15,11 @@ _FACTORS = (-4658895280553007687, -7723592293110705685)
 
 
 class Draws:
-    """The numbers of the pairs ``first .. first + count`` of a step."""
+    """The numbers of the pairs ``first .. first + count`` of a step, or of what else there is so many of."""
 
-    def __init__(self, seed: int, step: int, first: int, count: int, device: torch.device | str = "cpu"):
+    def __init__(self, seed: int, step: int, first: int, count: int, device: torch.device | str = "cpu", of: str = ""):
         rows = torch.arange(first, first + count, dtype=torch.int64, device=device)
-        self._keys = _mixed(rows * _GOLDEN + _number(f"{seed} {step}"))
+        self._keys = _mixed(rows * _GOLDEN + _number(f"{seed} {step}{of}"))
 
     def __len__(self) -> int:
         return len(self._keys)

@@ -12,7 +12,6 @@ import torch
 
 from MetaAffineRegLib import __version__
 from MetaAffineRegLib.checkpoint import Model, load
-from MetaAffineRegLib.data_terms import DATA_TERMS
 from MetaAffineRegLib.devices import choose_device
 from MetaAffineRegLib.errors import Cancelled, InputError
 from MetaAffineRegLib.image import Image
@@ -274,9 +273,10 @@ class Session:
         if self._initial is not None:
             config = self._network_of(self._initial)
         work_size = 2 * max(config.levels)
-        term = DATA_TERMS[config.data_term]
-        maker = PairMaker(self._stack(self.sources.trained, work_size), config.levels, *self._distributions(), term)
-        held_out = PairMaker(self._stack(self.sources.held_out, work_size), config.levels, *self._distributions(), term)
+        makers = [
+            [PairMaker(stack, config.levels, *self._distributions(), term) for term in config.data_terms]
+            for stack in (self._stack(images, work_size) for images in (self.sources.trained, self.sources.held_out))
+        ]
         training = TrainingConfig(
             steps=s.steps or None,
             seconds=None if s.steps else 60 * s.minutes,
@@ -286,7 +286,7 @@ class Session:
             seed=s.seed,
         )
         initial = self._initial.network if self._initial else None
-        return Trainer(config, training, maker, held_out, self._device, self._ranks, initial)
+        return Trainer(config, training, *makers, self._device, self._ranks, initial)
 
     def _network_of(self, model: Model) -> InitializerConfig:
         config = model.network.config

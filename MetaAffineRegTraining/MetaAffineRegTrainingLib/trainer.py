@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from MetaAffineRegLib import affine
 from MetaAffineRegLib.affine import mean_squared_distance
 from MetaAffineRegLib.checkpoint import read, save
 from MetaAffineRegLib.errors import InputError
@@ -69,7 +68,7 @@ _ALONE = Ranks()
 class Trainer:
     """Trains one network; its state can be saved at any step and taken up again with the same numbers, by any number of processes.
 
-    network: as it is trained, set out from ``initial`` where it is given; step: Adam steps done; seconds: how long they took, breaks left
+    pairs, validation: makers of pairs, one for each data term that the network reads; steps take them in turn; network: as it is trained, set out from ``initial`` where it is given; step: Adam steps done; seconds: how long they took, breaks left
     out; reserve: seconds of the time budget that are kept for what comes after; notes: sentences on what went differently; failed: why
     training had to stop, empty where it had not.
     """
@@ -78,8 +77,8 @@ class Trainer:
         self,
         network_config: InitializerConfig,
         config: TrainingConfig,
-        pairs: PairMaker,
-        validation: PairMaker,
+        pairs: Sequence[PairMaker],
+        validation: Sequence[PairMaker],
         device: torch.device | str = "cpu",
         ranks: Ranks = _ALONE,
         initial: Initializer | None = None,
@@ -170,17 +169,20 @@ class Trainer:
 
     def _loss(self, first: int, count: int, iterates: int) -> Tensor:
         """What some pairs of the batch add to its loss."""
-        pairs = self._pairs.make(count, self.config.seed, self.step, first)
-        found = self.network(pairs.objectives, self._start(pairs.truth), iterates)
-        losses = torch.stack([_LOSSES[self.config.loss](x, pairs.truth).sum() for x in found]) / self.config.batch
+        pairs = self._pairs[self.step % len(self._pairs)].make(count, self.config.seed, self.step, first)
+        found = self.network(pairs.objectives, pairs.start, iterates)
+        losses = torch.stack([_LOSSES[self.config.loss](x, pairs.truth).mean() for x in found]) * (count / self.config.batch)
         weights = torch.arange(1, iterates + 1, dtype=losses.dtype, device=losses.device) ** self.config.emphasis
         return (weights * losses).sum() / weights.sum()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Mean and median of mse4 (four times equation (8), the paper's unit) on fixed pairs that are not trained on."""
-        pairs = self._validation.make(_VALIDATION_PAIRS, self.config.seed + _VALIDATION_SEED, 0)
-        mse4 = 4 * mean_squared_distance(self.network(pairs.objectives, self._start(pairs.truth))[-1], pairs.truth)
+        found = []
+        for maker in self._validation:
+            pairs = maker.make(_VALIDATION_PAIRS // len(self._validation), self.config.seed + _VALIDATION_SEED, 0)
+            found.append(4 * mean_squared_distance(self.network(pairs.objectives, pairs.start)[-1], pairs.truth))
+        mse4 = torch.cat(found)
         return {"validation_mse4_mean": float(mse4.mean()), "validation_mse4_median": float(mse4.median())}
 
     def consider(self, error: float) -> None:
@@ -218,9 +220,6 @@ class Trainer:
         self._optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
         self._best = (float(state["best"]["error"]), state["best"]["weights"])
-
-    def _start(self, truth: Tensor) -> Tensor:
-        return affine.identity(len(truth), truth.shape[1], device=truth.device)
 
 
 def _copied(network: Initializer) -> dict[str, Tensor]:

@@ -33,6 +33,26 @@ def test_contrast_raises_intensities_to_a_power_within_its_bounds_and_keeps_thei
 
 
 @DIMENSIONS
+def test_curve_is_monotone_rises_or_falls_and_leaves_the_background(d):
+    ramp = torch.linspace(0, 1, 17).view(1, 1, 17, *(1,) * (d - 1)).expand(200, 1, *(17,) * d)
+    profile = applied(d, ramp, curve=1.0)[1].movedim(2, -1)[:, 0].flatten(1, -2)[:, 0]
+    assert float(profile[:, 0].abs().max()) == 0
+    change = profile[:, 1:].diff(dim=1)
+    rising = (change >= -1e-6).all(1)
+    assert bool((rising ^ (change <= 1e-6).all(1)).all())
+    assert 0.35 < float(rising.double().mean()) < 0.65
+    assert 0.05 <= float(profile[:, 1:].min()) and float(profile.max()) <= 1.0 + 1e-6
+    span = (profile[:, -1] - profile[:, 1]).abs()
+    assert float(span.max()) <= 0.7 and float(span.min()) > 0.1  # never flat
+
+
+def test_curve_changes_the_share_of_the_pairs_asked_for():
+    image = torch.rand(300, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    changed = (applied(2, image, curve=0.3)[1] != image).flatten(1).any(1)
+    assert 0.2 < float(changed.double().mean()) < 0.4
+
+
+@DIMENSIONS
 def test_bias_is_a_smooth_positive_factor_of_the_spread_asked_for(d):
     fields = applied(d, torch.ones(200, 1, *(16,) * d), bias=0.2)[1]
     assert float(fields.min()) > 0

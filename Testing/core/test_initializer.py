@@ -5,7 +5,7 @@ import torch
 
 from core.made_images import affine, lattice, made
 from MetaAffineRegLib.affine import compose, identity
-from MetaAffineRegLib.data_terms import DATA_TERMS
+from MetaAffineRegLib.data_terms import unexplained_content
 from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.grids import PairGrids
 from MetaAffineRegLib.initializer import Initializer, InitializerConfig
@@ -74,6 +74,13 @@ def test_other_gradients_give_other_maps(d, gradient_input):
     assert float((one - other).detach().abs().max()) > 1e-3
 
 
+class Places(Gradients):
+    """Gradients that depend on the map alone."""
+
+    def value_and_gradient(self, x):
+        return x.new_zeros(len(x)), (3 * x).sin()
+
+
 class Turned(Gradients):
     """The gradients and curvatures with respect to u that ``Gradients`` has, told with respect to x = start o u."""
 
@@ -120,9 +127,21 @@ def test_what_was_learned_of_one_start_holds_for_every_other(d, gradient_input):
     around[0, :, :d] = torch.from_numpy(turn[:d, :d])
     little = identity(1, d) + 0.03 * torch.randn(1, d, d + 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     start = torch.cat((compose(around, little), little))
-    end = net({size: grids.objective(size, DATA_TERMS["unexplained_content"]) for size in (8, 16)}, start)[-1].detach()
+    end = net({size: grids.objective(size, unexplained_content) for size in (8, 16)}, start)[-1].detach()
     assert float((end[1] - start[1]).abs().max()) > 0.02
     torch.testing.assert_close(end[0], compose(around, end[1:])[0], atol=1e-6, rtol=0)
+
+
+@DIMENSIONS
+@INPUTS
+def test_level_by_level_and_only_some_starts_is_the_same_as_all_at_once(d, gradient_input):
+    net = trained(network(d, gradient_input=gradient_input))
+    start = torch.cat((rotations(d, 5)[:3], torch.zeros(3, d, 1, dtype=torch.float64)), -1)
+    asked, rows = {size: Places(d) for size in net.config.levels}, torch.tensor([2, 0])
+    at_once = net(asked, start)
+    first = net.level(net.begin(start), asked[16], 0)
+    torch.testing.assert_close(first.x, at_once[2], rtol=0, atol=0)
+    torch.testing.assert_close(net.level(first.select(rows), asked[32], 1).x, at_once[-1][rows], rtol=0, atol=1e-12)
 
 
 @DIMENSIONS

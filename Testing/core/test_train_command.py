@@ -10,6 +10,7 @@ from core.made_images import affine, distance, made
 from MetaAffineRegLib import checkpoint
 from MetaAffineRegLib.registration import Settings, register
 from MetaAffineRegTrainingCLI import train
+from MetaAffineRegTrainingCLI.tasks import Chosen
 from MetaAffineRegTrainingCLI.train import hold_out, main, task_files
 
 QUICK = ["--levels", "16", "--lstm-steps", "2", "--steps", "4", "--batch", "4", "--device", "cpu", "--save-every", "2"]
@@ -57,6 +58,24 @@ def test_options_of_network_and_images_reach_the_checkpoint_and_its_card(data, t
     assert "distortion 0.1" in model.card["deformations"] and "cropped 0.3" in model.card["deformations"]
     (result,) = register([(made(SLICE), made(SLICE, affine(5)))], Settings(model=str(tmp_path / "mine.pt"), device="cpu"))
     assert (result.method, result.model) == ("robust", "mine") and distance(result.fixed_to_moving_lps, affine(5), SLICE) < 0.2
+
+
+def test_starts_near_the_truth_and_two_data_terms_reach_the_checkpoint(data, tmp_path):
+    words = "--data-term content_and_gradients --curve 0.5 --start-rotation 30 --starts 2"
+    assert run(data, tmp_path / "mine.pt", *words.split()) == 0
+    model = checkpoint.load(tmp_path / "mine.pt")
+    assert len(model.network.config.data_terms) == 2
+    assert "starts turned by up to 30 degrees" in model.card["deformations"] and "curve 0.5" in model.card["deformations"]
+
+
+def test_only_images_under_the_licences_asked_for_are_trained_on(data, tmp_path):
+    table = data / "made" / "splits.csv"
+    rows = ["file,split,subject,licence", "0.png,train,s0,CC BY", "1.png,train,s1,CC BY-NC (somewhere)", "2.png,train,s2,GPL (a, b)"]
+    table.write_text("\n".join(rows) + "\n")
+    files = task_files(data, "made", Chosen(licences=["CC BY", "GPL"]))
+    assert [path.name for _, path in files] == ["0.png", "2.png"]
+    assert run(data, tmp_path / "mine.pt", "--licences", "CC BY", "GPL") == 0
+    assert checkpoint.load(tmp_path / "mine.pt").card["data_licence"] == "CC BY, GPL"
 
 
 def test_trained_model_registers(data, tmp_path):
@@ -121,6 +140,7 @@ def test_few_subjects_are_both(tmp_path):
 
 
 BAD = {
+    "licences of a table without them": (["--licences", "CC0"], "splits.csv lacks .*columns? .*licence"),
     "no such task": (["--task", "none"], "There is no folder .*none; --data names the folder"),
     "no such folder": (["--data", "none"], "There is no folder none"),
     "output in no folder": (["--output", "none/mine.pt"], "must be a .pt file in a folder that exists"),

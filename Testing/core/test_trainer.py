@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from core.made_images import lattice, made
-from MetaAffineRegLib.data_terms import DATA_TERMS
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.initializer import InitializerConfig
 from MetaAffineRegTrainingLib.appearance import Disturbances
@@ -21,7 +20,8 @@ NETWORK = InitializerConfig(2, (16,), 2, gradient_input="direction")
 def makers():
     geometry = lattice((60, 60, 1), (1.7, 1.7, 1))
     distribution = DeformationDistribution(30, 0.3)
-    return [PairMaker(source_stack([made(geometry, seed=seed) for seed in seeds], 32), (16,), distribution) for seeds in (range(4), (8, 9))]
+    stacks = [source_stack([made(geometry, seed=seed) for seed in seeds], 32) for seeds in (range(4), (8, 9))]
+    return [[PairMaker(stack, (16,), distribution)] for stack in stacks]
 
 
 def trainer(makers, network=NETWORK, **options):
@@ -55,14 +55,14 @@ def test_short_training_lowers_the_error_on_images_not_trained_on(makers, schedu
 
 
 @pytest.mark.parametrize("d", [2, 3])
-@pytest.mark.parametrize("data_term", ["mean_squares", "unexplained_content"])
+@pytest.mark.parametrize("data_term", ["mean_squares", "unexplained_content", "content_and_gradients"])
 def test_network_learns_from_each_data_term(d, data_term):
     """A few steps on images made by code, in the plane and in space: the error falls, every weight stays finite."""
     sources = made_images(6, d, 32 if d == 2 else 16, 0)
     disturbances = Disturbances(0.02, noise_on_moving=0.5, crop=0.2)
-    maker = PairMaker(sources, (8,), DeformationDistribution(25, 0.2, 0.0, 0.1), disturbances, DATA_TERMS[data_term])
     network = InitializerConfig(d, (8,), 2, gradient_input="direction", data_term=data_term)
-    learner = trainer([maker, maker], network, steps=30, batch=16, learning_rate=0.02, schedule="joint")
+    makers = [PairMaker(sources, (8,), DeformationDistribution(25, 0.2, 0.0, 0.1), disturbances, term) for term in network.data_terms]
+    learner = trainer([makers, makers], network, steps=30, batch=16, learning_rate=0.02, schedule="joint")
     before = learner.validate()["validation_mse4_median"]
     (figures,) = trained(learner)
     assert figures["validation_mse4_median"] < 0.9 * before

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from core.made_images import lattice, made
-from MetaAffineRegLib.affine import identity
+from MetaAffineRegLib.affine import angle, compose, identity, inverse, nearest_rotation
 from MetaAffineRegLib.data_terms import unexplained_content
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegTrainingLib.appearance import Disturbances
 from MetaAffineRegTrainingLib.deformations import DeformationDistribution
-from MetaAffineRegTrainingLib.pairs import PairMaker
+from MetaAffineRegTrainingLib.pairs import PairMaker, Starts
 from MetaAffineRegTrainingLib.sources import source_stack
 
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3])
@@ -115,6 +115,27 @@ def test_criterion_is_the_one_asked_for(d):
     away[:, :, d] = 10.0
     torch.testing.assert_close(objective.value(away), torch.ones(6, dtype=torch.float64))
     assert bool((objective.value(pairs.truth) < 0.3 * objective.value(identity(6, d)).clamp_min(0.05)).all())
+
+
+@DIMENSIONS
+def test_starts_lie_around_the_truth_of_their_pair(d):
+    """truth = start o u with u of the distribution asked for, another one each time; the criteria are those of the pair."""
+    wide, around = DeformationDistribution(rotation=180, translation=0.1), DeformationDistribution(rotation=20, translation=0.05)
+    maker = PairMaker(sources(d), (16,), wide, QUIET, starts=Starts(around, each=3))
+    pairs = maker.make(4, 5, 0)
+    assert len(pairs.start) == len(pairs.truth) == len(pairs.objectives[16]) == 12 and len(pairs.chosen) == 4
+    u = compose(inverse(pairs.start), pairs.truth)
+    degrees = angle(nearest_rotation(u[..., :d])).rad2deg()
+    assert float(degrees.max()) <= 20.001 and len(degrees.round(decimals=4).unique()) == 12
+    assert float(u[..., d].abs().max()) <= 0.05 + 1e-9
+    assert torch.equal(pairs.truth[0], pairs.truth[2]) and not torch.equal(pairs.truth[2], pairs.truth[3])
+    value = PairMaker(sources(d), (16,), wide, QUIET).make(4, 5, 0).objectives[16].value(pairs.truth[::3])
+    torch.testing.assert_close(pairs.objectives[16].value(pairs.truth).view(4, 3), value[:, None].expand(4, 3))
+
+
+def test_starts_are_a_function_of_the_pair_whoever_makes_it():
+    maker = PairMaker(sources(2), (16,), MILD, QUIET, starts=Starts(MILD, each=2))
+    torch.testing.assert_close(maker.make(4, 5, 0).start[4:], maker.make(2, 5, 0, first=2).start, rtol=0, atol=0)
 
 
 @DIMENSIONS
