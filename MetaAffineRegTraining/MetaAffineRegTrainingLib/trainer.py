@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from .distributed import Ranks
 from .losses import root_mean_squared_distance
 from .pairs import PairMaker
 
-_LOSSES = {"mse": mean_squared_distance, "rms": root_mean_squared_distance}
+_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": mean_squared_distance, "rms": root_mean_squared_distance}
 _VALIDATION_PAIRS = 256
 _VALIDATION_SEED = 1 << 20  # apart from the seeds of training
 _WARM_STEPS = 50
