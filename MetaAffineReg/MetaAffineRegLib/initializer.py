@@ -20,8 +20,8 @@ from .objective import Criterion
 
 GradientInput = Literal["raw", "direction", "newton"]
 DataTermName = Literal["mean_squares", "unexplained_content"]
-_LONGEST_STEP = 0.5  # of Gauss-Newton, normalised: a quarter of the image
-_RAW_SCALE = 20.0  # gradients of mean squares of images of spread one become numbers of the size of one
+LONGEST_STEP = 0.5  # of Gauss-Newton, normalised: a quarter of the image
+RAW_SCALE = 20.0  # gradients of mean squares of images of spread one become numbers of the size of one
 
 
 @dataclass(frozen=True)
@@ -102,17 +102,18 @@ class Initializer(nn.Module):
         hidden = start.new_zeros(len(start), self.L_out.in_features)
         state = (hidden, hidden)
         u = affine.identity(len(start), self.config.dimension, dtype=start.dtype, device=start.device)
-        iterates = []
+        x, iterates = start, []
         for index, cell in enumerate(self.cells[:count]):
             objective = objectives[self.config.levels[index // self.config.steps]]
-            features, step = self._look(objective, affine.compose(start, u).detach(), start[..., :-1])
+            features, step = self._look(objective, x.detach(), start[..., :-1])
             state = cell(self.L_in(features), state)  # (4)
             change = self.L_out(state[0])  # (5)
             if step is not None:
                 change, gain = change.chunk(2, 1)
                 change = change + (1 + gain) * step
             u = u + change.view_as(u)  # (6)
-            iterates.append(affine.compose(start, u))
+            x = affine.compose(start, u)
+            iterates.append(x)
         return iterates
 
     def _look(self, objective: Criterion, x: Tensor, turn: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -120,14 +121,14 @@ class Initializer(nn.Module):
         the start, df/du = turn' df/dx."""
         if self.config.gradient_input != "newton":
             gradient = (turn.mT @ objective.value_and_gradient(x)[1]).flatten(1)
-            return _RAW_SCALE * gradient if self.config.gradient_input == "raw" else _direction_and_norm(gradient), None
+            return RAW_SCALE * gradient if self.config.gradient_input == "raw" else _direction_and_norm(gradient), None
         _, gradient, matrix = objective.value_gradient_curvature(x)
         gradient = (turn.mT @ gradient).flatten(1)
         d = self.config.dimension
         blocks = matrix.view(-1, d, d + 1, d, d + 1)
         matrix = torch.einsum("bia,bikjl,bjc->bakcl", turn, blocks, turn).reshape_as(matrix)
         step = -(damped_inverse(matrix) @ gradient[..., None])[..., 0]
-        step = step * (_LONGEST_STEP / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
+        step = step * (LONGEST_STEP / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
         return torch.cat((_direction_and_norm(gradient), _direction_and_norm(step)), 1), step
 
 

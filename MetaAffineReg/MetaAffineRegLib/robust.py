@@ -26,7 +26,7 @@ from .grids import PairGrids
 from .initializer import Initializer
 from .mutual_information import mutual_information
 from .normalized_gradients import NormalizedGradients, faint_gradients, normalized_gradients
-from .objective import Criterion
+from .objective import Criterion, Objective
 from .outcome import Evidence, Outcome
 from .regularizer import Distortion
 from .starts import Translations, rotations, starts
@@ -122,6 +122,7 @@ class _Stages:
         self.grids, self.levels, self.freedom_name, self.plan, self.report = grids, levels, freedom_name, plan, report
         self.inverse = torch.linalg.inv(start[..., :-1])
         self.regularizers = dict.fromkeys(levels, Distortion(start[..., :-1], plan.gamma))
+        self.criteria: dict[int, Criterion] = {}
         self.rotation_range = rotation_range
         self.evaluations = torch.zeros(len(grids), dtype=torch.float64, device=start.device)
 
@@ -141,7 +142,13 @@ class _Stages:
         """Where the learned steps lead."""
         term = self.plan.sees or DATA_TERMS[network.config.data_term]
         sizes = network.config.levels
-        x = network({size: self.grids.objective(size, term).select(found.pair) for size in set(sizes)}, found.x)[-1]
+        objectives = {size: self.grids.objective(size, term).select(found.pair) for size in set(sizes)}
+        if any(isinstance(objective, Objective) for objective in objectives.values()):
+            x = network(objectives, found.x)[-1]
+        else:
+            from .compiled_steps import last_iterate
+
+            x = last_iterate(network, objectives, found.x)
         self.count(found.pair, sum(network.config.steps * self.grids.cost(size) for size in sizes))
         parameters = freedom(self.freedom_name, x)
         return self.judged(Candidates(parameters.maps(parameters.origin), found.pair, found.value), self.levels[1])
@@ -172,8 +179,8 @@ class _Stages:
     def guarded(self, x: Tensor, pair: Tensor, value: Tensor) -> Candidates:
         """Candidates; infinite in value where A, beside the start's, mirrors, turns beyond the range or changes a size by more than two."""
         matrix = x[..., :-1] @ self.inverse[pair]
-        singular = torch.linalg.svdvals(matrix)
-        sound = (torch.linalg.det(matrix) > 0) & (singular.amax(1) <= _LARGEST_SCALE) & (singular.amin(1) >= 1 / _LARGEST_SCALE)
+        stretches, determinant = affine.stretches(matrix)
+        sound = (determinant > 0) & (stretches[:, 0] <= _LARGEST_SCALE) & (stretches[:, -1] >= 1 / _LARGEST_SCALE)
         if self.rotation_range < 180:
             sound &= affine.angle(affine.nearest_rotation(matrix)) <= math.radians(self.rotation_range + _RANGE_SLACK)
         return Candidates(x, pair, torch.where(sound & torch.isfinite(value), value, torch.inf))
@@ -183,11 +190,14 @@ class _Stages:
         where the images say better."""
         weight = self.plan.gamma * (_FULL_WEIGHT * unexplained).clamp(max=1)
         self.regularizers[self.levels[-1]] = Distortion(torch.linalg.inv(self.inverse), weight)
+        self.criteria.pop(self.levels[-1], None)
 
     def objective(self, size: int, pair: Tensor) -> Criterion:
         """The criterion of candidates that belong to ``pair``."""
-        term = self.plan.fine if size in self.levels[2:] else self.plan.coarse
-        return self.grids.objective(size, term, self.regularizers[size]).select(pair)
+        if size not in self.criteria:
+            term = self.plan.fine if size in self.levels[2:] else self.plan.coarse
+            self.criteria[size] = self.grids.objective(size, term, self.regularizers[size])
+        return self.criteria[size].select(pair)
 
     def count(self, pair: Tensor, evaluations: Tensor | float) -> None:
         """Add to the pairs' evaluations, those of the finest grid being one."""
