@@ -1,7 +1,13 @@
 """Affine maps phi(z) = A z + b as tensors ``(B, d, d + 1)`` holding ``[A | b]``, in normalised coordinates."""
 
+from typing import TypeVar
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+Maps = TypeVar("Maps", Tensor, NDArray[np.float64])
 
 
 def identity(batch: int, dimension: int, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Tensor:
@@ -48,13 +54,21 @@ def nearest_rotation(matrix: Tensor) -> Tensor:
     return u @ vh
 
 
-def mean_squared_distance(x: Tensor, y: Tensor) -> Tensor:
+def stretches(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """The singular values of ``(B, d, d)``, largest first, ``(B, d)``, and the determinants ``(B,)``; on the CPU, in whose time a GPU
+    would not begin with matrices this small."""
+    small = matrix.numpy(force=True)
+    singular, determinant = np.linalg.svd(small, compute_uv=False), np.linalg.det(small)
+    return torch.from_numpy(singular).to(matrix.device), torch.from_numpy(determinant).to(matrix.device)
+
+
+def mean_squared_distance(x: Maps, y: Maps) -> Maps:
     """Mean over [-1, 1]^d of |x(z) - y(z)|^2, ``(B,)``; both maps ``(B, d, d + 1)``.
 
     In closed form: coordinates of a uniform grid have mean 0 and variance 1/3 (n to infinity).
     """
     difference = x - y
-    return difference[..., :-1].square().sum((-1, -2)) / 3 + difference[..., -1].square().sum(-1)
+    return (difference[..., :-1] ** 2).sum((-1, -2)) / 3 + (difference[..., -1] ** 2).sum(-1)
 
 
 def distance(x: Tensor, y: Tensor) -> Tensor:

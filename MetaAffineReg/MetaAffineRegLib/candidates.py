@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from . import affine
@@ -24,11 +26,10 @@ class Candidates:
 
     def lowest(self, count: int) -> "Candidates":
         """Of each pair those ``count`` whose value is the lowest, of whatever basin, in the order in which they stand."""
-        order = torch.argsort(self.value, stable=True)
-        order = order[torch.argsort(self.pair[order], stable=True)]
-        pair = self.pair[order]
-        rank = torch.arange(len(pair), device=pair.device) - torch.searchsorted(pair, pair)
-        return self.select(order[rank < count].sort().values)
+        order = self._ranking()
+        pair = self.pair.numpy(force=True)[order]
+        rank = np.arange(len(pair)) - np.searchsorted(pair, pair)
+        return self.select(torch.from_numpy(np.sort(order[rank < count])).to(self.pair.device))
 
     def select(self, rows: Tensor) -> "Candidates":
         """The candidates ``rows`` (indices) only."""
@@ -43,33 +44,29 @@ class Candidates:
 
         Every pair 0 .. B - 1 needs a candidate.
         """
-        order = torch.argsort(self.value, stable=True)
-        order = order[torch.argsort(self.pair[order], stable=True)]
-        x, pair, value = self.x[order], self.pair[order], self.value[order]
-        batch = int(pair[-1]) + 1
-        places = torch.arange(len(pair), device=pair.device)
-        left = torch.ones_like(pair, dtype=torch.bool)
-        lowest = value[torch.searchsorted(pair, torch.arange(batch, device=pair.device))]
-        kept: list[Tensor] = []
+        order = self._ranking()
+        x, pair, value = (numbers.numpy(force=True)[order] for numbers in (self.x, self.pair, self.value))
+        first = np.searchsorted(pair, np.arange(pair[-1] + 1))
+        left = np.flatnonzero(value <= value[first[pair]] + margin)
+        kept = []
         for _ in range(count):
-            first = places.new_full((batch,), len(pair)).scatter_reduce(0, pair[left], places[left], "amin")
-            first = first[first < len(pair)]
-            if kept:
-                first = first[value[first] <= lowest[pair[first]] + margin]
-            if not len(first):
+            if not len(left):
                 break
+            first = left[np.diff(pair[left], prepend=-1) > 0]
             kept.append(first)
-            reference = x.new_full((batch, *x.shape[1:]), torch.nan)
+            reference = np.full((pair[-1] + 1, *x.shape[1:]), np.nan)
             reference[pair[first]] = x[first]
-            # a pair without a first has no more within the margin: its distance is no number, and it drops out
-            left = left & (affine.distance(x, reference[pair]) > _SAME_BASIN)
-        return order[torch.cat(kept).sort().values]
+            left = left[affine.mean_squared_distance(x[left], reference[pair[left]]) > _SAME_BASIN**2]
+        return torch.from_numpy(order[np.sort(np.concatenate(kept))]).to(self.pair.device)
 
     def ranked(self, rank: int) -> tuple[Tensor, Tensor]:
         """Of each pair the map and value at ``rank``, after ``best``; its first map and infinity where it has fewer."""
-        pairs = torch.arange(int(self.pair[-1]) + 1, device=self.pair.device)
-        first = torch.searchsorted(self.pair, pairs)
-        row = (first + rank).clamp_max(len(self.pair) - 1)
-        there = (first + rank < len(self.pair)) & (self.pair[row] == pairs)
-        row = torch.where(there, row, first)
-        return self.x[row], torch.where(there, self.value[row], torch.inf)
+        pair = self.pair.numpy(force=True)
+        first, after = (np.searchsorted(pair, np.arange(pair[-1] + 1), side) for side in ("left", "right"))
+        there = first + rank < after
+        found = self.select(torch.from_numpy(np.where(there, first + rank, first)).to(self.pair.device))
+        return found.x, found.value.masked_fill(torch.from_numpy(~there).to(found.value.device), torch.inf)
+
+    def _ranking(self) -> NDArray[np.intp]:
+        """Pair by pair, best first; of equals the first."""
+        return np.lexsort((self.value.numpy(force=True), self.pair.numpy(force=True)))

@@ -5,12 +5,14 @@ algorithm, its constants and its parameters (``freedom``) are those of the torch
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from .compiling import compiled
 from .data_terms import EMPTY
-from .kernels import curvature, evaluate, fill_lower, work_space
+from .kernels import curvature, evaluate, fill_lower, rows_of_slab, slab_count, work_space
 from .lbfgs import ARMIJO, CURVATURE, DAMPING, LONGEST_STEP, MAX_HALVINGS
 from .regularizer import SMALLEST
 
@@ -185,34 +187,55 @@ def problem_of(problems, k):
 
 
 @compiled
-def criterion(term, sizes, problem, x, work, gradient):
-    """Equation (1) for one pair, and what the cost was divided by; its derivative goes to gradient ``(d (d + 1),)``."""
-    fixed, words, floor, price, inverse, weight = problem
+def sum_slabs(term, sizes, problem, x, first, last, work, sums):
+    """``evaluate`` of the slabs first .. last - 1 of one pair, each to its own of sums ``(slabs, 2, 1 + n)``."""
+    for slab in range(first, last):
+        sums[slab] = 0
+        start, end = rows_of_slab(sizes, problem[0].shape[1], slab)
+        evaluate(term, sizes, problem[0], problem[1], x, start, end, work, sums[slab])
+
+
+@compiled
+def curve_slabs(term, sizes, problem, x, first, last, work, matrices):
+    """``curvature`` of the slabs first .. last - 1 of one pair, each to its own of matrices ``(slabs, n, n)``."""
+    for slab in range(first, last):
+        matrices[slab] = 0
+        start, end = rows_of_slab(sizes, problem[0].shape[1], slab)
+        curvature(term, sizes, problem[0], problem[1], x, start, end, work, matrices[slab])
+
+
+@compiled
+def criterion(sums, problem, x, gradient):
+    """Equation (1) for one pair from the sums of its slabs, and what the cost was divided by; its derivative goes to gradient
+    ``(d (d + 1),)``."""
+    _, _, floor, price, inverse, weight = problem
     n = len(gradient)
     gradient[:] = math.nan
     for i in range(n):
-        if not math.isfinite(x[i // (len(sizes) + 1), i % (len(sizes) + 1)]):
+        if not math.isfinite(x[i // x.shape[1], i % x.shape[1]]):
             return math.nan, math.nan
-    sums = np.zeros((2, 1 + n))
-    evaluate(term, sizes, fixed, words, x, 0, fixed.shape[1], work, sums)
-    missing = max(floor - sums[1, 0], 0.0)
-    divisor = max(sums[1, 0], floor, EMPTY)
-    value = (sums[0, 0] + price * missing) / divisor
+    total = np.zeros((2, 1 + n))
+    for slab in range(len(sums)):
+        total += sums[slab]
+    missing = max(floor - total[1, 0], 0.0)
+    divisor = max(total[1, 0], floor, EMPTY)
+    value = (total[0, 0] + price * missing) / divisor
     slope = (-price if missing > 0 else -value) / divisor
     for i in range(n):
-        gradient[i] = sums[0, 1 + i] / divisor + slope * sums[1, 1 + i]
+        gradient[i] = total[0, 1 + i] / divisor + slope * total[1, 1 + i]
     if weight > 0:
         value += _add_distortion(x, inverse, weight, gradient)
     return value, divisor
 
 
 @compiled
-def gauss_newton(term, sizes, problem, x, divisor, work, matrix):
-    """The Gauss-Newton matrix of equation (1) for one pair, to ``(n, n)``."""
-    fixed, words, _, _, inverse, weight = problem
+def gauss_newton(matrices, problem, x, divisor, matrix):
+    """The Gauss-Newton matrix of equation (1) for one pair from those of its slabs, to ``(n, n)``."""
+    _, _, _, _, inverse, weight = problem
     matrix[:] = 0
-    curvature(term, sizes, fixed, words, x, 0, fixed.shape[1], work, matrix)
-    fill_lower(matrix, len(sizes))
+    for slab in range(len(matrices)):
+        matrix += matrices[slab]
+    fill_lower(matrix, len(x))
     matrix /= divisor
     if weight > 0:
         _add_stretch(x, inverse, weight, matrix)
@@ -301,30 +324,104 @@ def _remember(step, change, steps, changes, inverses, known):
     return min(known + 1, memory)
 
 
-@compiled
-def _value_and_gradient(freedom, term, sizes, problem, base, p, work, gradient):
-    d = len(sizes)
-    x, jacobian, by_entry = np.empty((d, d + 1)), np.empty((d * (d + 1), len(p))), np.empty(d * (d + 1))
-    map_and_jacobian(freedom, d, base, p, x, jacobian)
-    value, divisor = criterion(term, sizes, problem, x, work, by_entry)
-    for i in range(len(p)):
-        gradient[i] = _dot(jacobian[:, i], by_entry)
-    return value, divisor
+class Descent(NamedTuple):
+    """Where the minimization of one problem stands; see ``lbfgs`` for what the arrays are.
+
+    there: where the criterion is to be evaluated, new_gradient: its gradient there; p and gradient: those of the last accepted step;
+    x, jacobian: the map at ``there`` and its derivative by the parameters; numbers: value at p, length of the step; counts: evaluations,
+    known pairs, accepted steps, halvings.
+    """
+
+    p: npt.NDArray[np.float64]
+    there: npt.NDArray[np.float64]
+    gradient: npt.NDArray[np.float64]
+    new_gradient: npt.NDArray[np.float64]
+    direction: npt.NDArray[np.float64]
+    step: npt.NDArray[np.float64]
+    steps: npt.NDArray[np.float64]
+    changes: npt.NDArray[np.float64]
+    inverses: npt.NDArray[np.float64]
+    inverse_hessian: npt.NDArray[np.float64]
+    x: npt.NDArray[np.float64]
+    jacobian: npt.NDArray[np.float64]
+    numbers: npt.NDArray[np.float64]
+    counts: npt.NDArray[np.int64]
 
 
 @compiled
-def _initial(freedom, term, sizes, problem, base, p, divisor, work, inverse_hessian):
-    """The damped inverse of the Gauss-Newton matrix by p, to ``inverse_hessian``."""
-    d, n = len(sizes), len(p)
-    x, jacobian, matrix = np.empty((d, d + 1)), np.empty((d * (d + 1), n)), np.empty((d * (d + 1), d * (d + 1)))
+def descent(freedom, d, base, p, curved):
+    """The one that sets out from p ``(n,)``, which will hold where it stands; curved: whether there is an initial Hessian."""
+    n, memory = len(p), 5
+    x, jacobian = np.empty((d, d + 1)), np.empty((d * (d + 1), n))
     map_and_jacobian(freedom, d, base, p, x, jacobian)
-    gauss_newton(term, sizes, problem, x, divisor, work, matrix)
+    return Descent(
+        p,
+        p.copy(),
+        np.empty(n),
+        np.empty(n),
+        np.empty(n),
+        np.zeros(n),
+        np.empty((memory, n)),
+        np.empty((memory, n)),
+        np.empty(memory),
+        np.empty((n, n) if curved else (0, 0)),
+        x,
+        jacobian,
+        np.array([math.nan, 1.0]),
+        np.zeros(4, np.int64),
+    )
+
+
+@compiled
+def arrive(state, problem, sums, iterations, tolerance):
+    """Accept or shorten the step by the sums at its end, the start being accepted; whether there is to be another, and the divisor."""
+    by_entry = np.empty(len(state.jacobian))
+    new, divisor = criterion(sums, problem, state.x, by_entry)
+    for i in range(len(state.p)):
+        state.new_gradient[i] = _dot(state.jacobian[:, i], by_entry)
+    value, length = state.numbers
+    counts, step, gradient, new_gradient = state.counts, state.step, state.gradient, state.new_gradient
+    first, sound, largest, longest = counts[0] == 0, math.isfinite(new), 0.0, 0.0
+    counts[0] += 1
+    for i in range(len(step)):
+        sound = sound and math.isfinite(new_gradient[i])
+        largest, longest = max(largest, abs(new_gradient[i])), max(longest, abs(step[i]))
+    if not first and (not sound or new > value + ARMIJO * length * _dot(gradient, state.direction)):
+        state.numbers[1], counts[3] = length / 2, counts[3] + 1
+        return counts[3] <= MAX_HALVINGS, divisor
+    if not first:
+        for i in range(len(step)):
+            gradient[i] = new_gradient[i] - gradient[i]
+        counts[1], counts[2] = _remember(step, gradient, state.steps, state.changes, state.inverses, counts[1]), counts[2] + 1
+    state.numbers[0], state.numbers[1], counts[3] = new, 1.0, 0
+    state.p[:], gradient[:] = state.there, new_gradient
+    return sound and largest > 0 and counts[2] < iterations and (first or longest >= tolerance), divisor
+
+
+@compiled
+def precondition(state, problem, matrices, divisor):
+    """Make the damped inverse of the Gauss-Newton matrix at the start the initial Hessian."""
+    n, entries = len(state.p), len(state.jacobian)
+    matrix, inverse_hessian = np.empty((entries, entries)), state.inverse_hessian
+    gauss_newton(matrices, problem, state.x, divisor, matrix)
     for i in range(n):
         for j in range(n):
             inverse_hessian[i, j] = 0
-            for a in range(d * (d + 1)):
-                inverse_hessian[i, j] += jacobian[a, i] * _dot(matrix[a], jacobian[:, j])
+            for a in range(entries):
+                inverse_hessian[i, j] += state.jacobian[a, i] * _dot(matrix[a], state.jacobian[:, j])
     _damped_inverse(inverse_hessian)
+
+
+@compiled
+def depart(freedom, d, base, state, unit):
+    """Take the next step, in a new direction where the last one was accepted."""
+    if state.counts[3] == 0:
+        memory = state.steps, state.changes, state.inverses
+        _direction(state.inverse_hessian, unit, state.gradient, *memory, state.counts[1], state.direction)
+    for i in range(len(state.p)):
+        state.step[i] = state.numbers[1] * state.direction[i]
+        state.there[i] = state.p[i] + state.step[i]
+    map_and_jacobian(freedom, d, base, state.there, state.x, state.jacobian)
 
 
 @compiled
@@ -333,39 +430,19 @@ def minimize_one(freedom, term, sizes, problem, base, p, iterations, unit, curve
 
     curved: whether the Gauss-Newton matrix is the initial Hessian; stop ``(1,)``: ends the work early where it becomes nonzero.
     """
-    n, memory = len(p), 5
-    gradient, new_gradient, direction, step, there = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    steps, changes, inverses = np.empty((memory, n)), np.empty((memory, n)), np.empty(memory)
-    value, divisor = _value_and_gradient(freedom, term, sizes, problem, base, p, work, gradient)
-    evaluations, known, done, halvings, length = 1, 0, 0, 0, 1.0
-    largest = np.abs(gradient).max()
-    if not math.isfinite(value) or largest == 0 or iterations == 0:
-        return value, evaluations
-    inverse_hessian = np.empty((n, n) if curved else (0, 0))
-    if curved:
-        _initial(freedom, term, sizes, problem, base, p, divisor, work, inverse_hessian)
-    _direction(inverse_hessian, unit, gradient, steps, changes, inverses, 0, direction)
-    while done < iterations and halvings <= MAX_HALVINGS and not stop[0]:
-        for i in range(n):
-            step[i] = length * direction[i]
-            there[i] = p[i] + step[i]
-        new, _ = _value_and_gradient(freedom, term, sizes, problem, base, there, work, new_gradient)
-        evaluations += 1
-        sound = math.isfinite(new)
-        for i in range(n):
-            sound = sound and math.isfinite(new_gradient[i])
-        if not sound or new > value + ARMIJO * length * _dot(gradient, direction):
-            length, halvings = length / 2, halvings + 1
-            continue
-        value, length, halvings, done = new, 1.0, 0, done + 1
-        for i in range(n):
-            gradient[i] = new_gradient[i] - gradient[i]
-        known = _remember(step, gradient, steps, changes, inverses, known)
-        p[:], gradient[:] = there, new_gradient
-        if np.abs(step).max() < tolerance or np.abs(gradient).max() == 0:
-            break
-        _direction(inverse_hessian, unit, gradient, steps, changes, inverses, known, direction)
-    return value, evaluations
+    d, slabs = len(sizes), slab_count(sizes)
+    entries = d * (d + 1)
+    state, sums = descent(freedom, d, base, p, curved), np.empty((slabs, 2, 1 + entries))
+    while True:
+        sum_slabs(term, sizes, problem, state.x, 0, slabs, work, sums)
+        going, divisor = arrive(state, problem, sums, iterations, tolerance)
+        if not going or stop[0]:
+            return state.numbers[0], state.counts[0]
+        if curved and state.counts[0] == 1:
+            matrices = np.empty((slabs, entries, entries))
+            curve_slabs(term, sizes, problem, state.x, 0, slabs, work, matrices)
+            precondition(state, problem, matrices, divisor)
+        depart(freedom, d, base, state, unit)
 
 
 @compiled
@@ -381,30 +458,33 @@ def minimize_many(
 
 
 @compiled
-def evaluate_many(term, sizes, problems, pair, x, first, last, values, gradients):
-    """``criterion`` at the maps x ``(N, d, d + 1)`` of the candidates first .. last - 1."""
-    work = work_space(sizes[len(sizes) - 1], problems[1].shape[2])
-    for n in range(first, last):
-        values[n], _ = criterion(term, sizes, problem_of(problems, pair[n]), x[n], work, gradients[n])
+def sum_many(term, sizes, problems, pair, x, first, last, sums):
+    """``sum_slabs`` at the maps x ``(N, d, d + 1)``, of the slabs first .. last - 1 of all maps' one after the other, to
+    sums ``(N, slabs, 2, 1 + n)``."""
+    work, slabs = work_space(sizes[len(sizes) - 1], problems[1].shape[2]), slab_count(sizes)
+    for n in range(first // slabs, (last - 1) // slabs + 1):
+        some = max(first - n * slabs, 0), min(last - n * slabs, slabs)
+        sum_slabs(term, sizes, problem_of(problems, pair[n]), x[n], some[0], some[1], work, sums[n])
 
 
 @compiled
-def curve_many(term, sizes, problems, pair, x, first, last, values, gradients, matrices):
-    """``criterion`` and ``gauss_newton`` at the maps of the candidates first .. last - 1."""
-    work = work_space(sizes[len(sizes) - 1], problems[1].shape[2])
-    for n in range(first, last):
-        problem = problem_of(problems, pair[n])
-        values[n], divisor = criterion(term, sizes, problem, x[n], work, gradients[n])
-        gauss_newton(term, sizes, problem, x[n], divisor, work, matrices[n])
+def curve_many(term, sizes, problems, pair, x, first, last, matrices):
+    """``curve_slabs`` in the same order, to matrices ``(N, slabs, n, n)``."""
+    work, slabs = work_space(sizes[len(sizes) - 1], problems[1].shape[2]), slab_count(sizes)
+    for n in range(first // slabs, (last - 1) // slabs + 1):
+        some = max(first - n * slabs, 0), min(last - n * slabs, slabs)
+        curve_slabs(term, sizes, problem_of(problems, pair[n]), x[n], some[0], some[1], work, matrices[n])
 
 
 @compiled
-def content_many(term, sizes, problems, pair, x, first, last, contents):
-    """The content of the data term at the maps of the candidates first .. last - 1."""
-    work = work_space(sizes[len(sizes) - 1], problems[1].shape[2])
-    sums = np.empty((2, 1 + len(sizes) * (len(sizes) + 1)))
-    for n in range(first, last):
-        fixed, words, _, _, _, _ = problem_of(problems, pair[n])
-        sums[:] = 0
-        evaluate(term, sizes, fixed, words, x[n], 0, fixed.shape[1], work, sums)
-        contents[n] = sums[1, 0]
+def criteria(problems, pair, x, sums, values, gradients, divisors):
+    """``criterion`` of all maps."""
+    for n in range(len(x)):
+        values[n], divisors[n] = criterion(sums[n], problem_of(problems, pair[n]), x[n], gradients[n])
+
+
+@compiled
+def gauss_newtons(problems, pair, x, sums, divisors, matrices):
+    """``gauss_newton`` of all maps, from matrices of slabs ``(N, slabs, n, n)``."""
+    for n in range(len(x)):
+        gauss_newton(sums[n], problem_of(problems, pair[n]), x[n], divisors[n], matrices[n])

@@ -4,9 +4,6 @@ It needs numba, which torch does not; ``objective`` is the formula that it compu
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
-from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import compiled_lbfgs, data_terms, kernel_edges, kernel_intensities, kernels
+from . import compiled_lbfgs, data_terms, kernel_edges, kernel_intensities, kernels, threads
 from .data_terms import DataTerm
 from .freedom import Freedom, GroupFreedom
 from .lbfgs import Minimum
@@ -23,8 +20,9 @@ from .normalized_gradients import NormalizedGradients
 from .regularizer import Distortion
 
 _AT_ONCE = 100_000  # samples; work below this takes less than a millisecond, not worth a thread
-_CHUNKS = 4  # for each thread, so that none waits long for the slowest
-_POLL = 0.02  # seconds between two looks at whether the work is to end
+_FEW = 4  # problems a thread, among which the slowest would be waited for
+Array = npt.NDArray[Any]
+How = tuple[int, float, bool, float]  # of ``minimize``: iterations, unit, curved, tolerance
 
 
 class FusedImages:
@@ -66,6 +64,7 @@ class FusedObjective:
         by_pair = (_array(numbers) for numbers in (floor, price, inverse, weight))
         self._problems = (images.fixed, images.words, *by_pair)
         self._term = _KERNEL_TERMS[type(data_term)](data_term)
+        self._slabs = kernels.slab_count(images.sizes)
 
     @staticmethod
     def serves(data_term: DataTerm) -> bool:
@@ -85,72 +84,98 @@ class FusedObjective:
         return self.value_and_gradient(x)[0]
 
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        maps, values, gradients = _array(x), np.empty(len(x)), np.empty((len(x), x[0].numel()))
-        self._share_out(
-            lambda first, last, _: compiled_lbfgs.evaluate_many(*self._problem(), maps, first, last, values, gradients), evaluations=1
-        )
+        maps = _array(x)
+        values, gradients, _ = self._criteria(maps, self._sums(maps))
         return torch.from_numpy(values), torch.from_numpy(gradients).view_as(x)
 
     def value_gradient_curvature(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        n = x[0].numel()
-        maps, values, gradients, matrices = _array(x), np.empty(len(x)), np.empty((len(x), n)), np.empty((len(x), n, n))
-        self._share_out(
-            lambda first, last, _: compiled_lbfgs.curve_many(*self._problem(), maps, first, last, values, gradients, matrices),
-            evaluations=2,
-        )
+        maps, n = _array(x), x[0].numel()
+        values, gradients, divisors = self._criteria(maps, self._sums(maps))
+        matrices = np.empty((len(x), n, n))
+        compiled_lbfgs.gauss_newtons(self._problems, self._pair.numpy(), maps, self._curves(maps), divisors, matrices)
         return torch.from_numpy(values), torch.from_numpy(gradients).view_as(x), torch.from_numpy(matrices)
 
     def overlap(self, x: Tensor) -> Tensor:
         covered = FusedObjective(self._images, data_terms.overlap_mean_squares).select(self._pair)
-        maps, contents = _array(x), np.empty(len(x))
-        covered._share_out(lambda first, last, _: compiled_lbfgs.content_many(*covered._problem(), maps, first, last, contents), 1)
+        content = torch.from_numpy(covered._sums(_array(x))[:, :, 1, 0].sum(1))
         floor, _ = self._images.floor_and_price(data_terms.overlap_mean_squares)
-        return torch.from_numpy(contents) * data_terms.OVERLAP_FLOOR / floor[self._pair]
+        return content * data_terms.OVERLAP_FLOOR / floor[self._pair]
 
     def minimize(
         self, freedom: Freedom, *, iterations: int, unit: float, curved: bool, tolerance: float, check: Callable[[], None]
     ) -> Minimum:
-        """``lbfgs.minimize`` from the origin of ``freedom``, each problem run to its end in one go."""
+        """``lbfgs.minimize`` from the origin of ``freedom``: many problems each run to their ends in one go, of few large ones each
+        evaluation is shared out."""
         p = freedom.origin.clone().contiguous()
         base = _array(freedom.base if isinstance(freedom, GroupFreedom) else p.new_zeros(len(p), 0, 0))
-        parameters, values, evaluations = p.numpy(), np.empty(len(p)), np.empty(len(p), np.int64)
         kind = {"affine": compiled_lbfgs.AFFINE, "rigid": compiled_lbfgs.RIGID, "similarity": compiled_lbfgs.SIMILARITY}[freedom.name]
-        how = (iterations, unit, curved, tolerance)
-        self._share_out(
-            lambda first, last, stop: compiled_lbfgs.minimize_many(
-                kind, *self._problem(), base, parameters, first, last, *how, stop, values, evaluations
-            ),
-            iterations,
-            check,
-        )
-        return Minimum(p, torch.from_numpy(values), torch.from_numpy(evaluations))
+        few_and_large = self._slabs > 1 and threads.allowed() > 1 and len(p) < threads.allowed() * _FEW
+        minimize = self._minimize_by_slabs if few_and_large else self._minimize_by_problems
+        found = minimize(kind, base, p.numpy(), (iterations, unit, curved, tolerance), check)
+        return Minimum(p, *map(torch.from_numpy, found))
 
-    def _problem(self) -> tuple[Any, ...]:
+    def _minimize_by_problems(self, kind: int, base: Array, p: Array, how: How, check: Callable[[], None]) -> tuple[Array, Array]:
+        """Values and evaluations ``(N,)``; p becomes the ends."""
+        values, evaluations, stop = np.empty(len(p)), np.empty(len(p), np.int64), np.zeros(1, np.int8)
+        threads.share_out(
+            lambda first, last: compiled_lbfgs.minimize_many(kind, *self.problem(), base, p, first, last, *how, stop, values, evaluations),
+            len(p),
+            self._chunks(len(p) * how[0] * self._slabs),
+            check,
+            lambda: stop.fill(1),
+        )
+        return values, evaluations
+
+    def _minimize_by_slabs(self, kind: int, base: Array, p: Array, how: How, check: Callable[[], None]) -> tuple[Array, Array]:
+        """The same numbers, all problems taking each step together."""
+        d, (iterations, unit, curved, tolerance) = len(self._images.sizes), how
+        states = [compiled_lbfgs.descent(kind, d, *each, curved) for each in zip(base, p, strict=True)]
+        problems = [compiled_lbfgs.problem_of(self._problems, pair) for pair in self._pair.tolist()]
+        going = list(range(len(states)))
+        while going:
+            check()
+            here, x = self.select(torch.tensor(going)), np.stack([states[k].x for k in going])
+            arrived = [
+                compiled_lbfgs.arrive(states[k], problems[k], sums, iterations, tolerance)
+                for k, sums in zip(going, here._sums(x), strict=True)
+            ]
+            if curved and states[going[0]].counts[0] == 1:
+                for k, (_, divisor), matrices in zip(going, arrived, here._curves(x), strict=True):
+                    compiled_lbfgs.precondition(states[k], problems[k], matrices, divisor)
+            going = [k for k, (further, _) in zip(going, arrived, strict=True) if further]
+            for k in going:
+                compiled_lbfgs.depart(kind, d, base[k], states[k], unit)
+        return np.array([state.numbers[0] for state in states]), np.array([state.counts[0] for state in states])
+
+    def problem(self) -> tuple[Any, ...]:
         """Data term, grid sizes, images and numbers by pair, and the pair of each candidate."""
         return self._term, self._images.sizes, self._problems, self._pair.numpy()
 
-    def _share_out(
-        self, kernel: Callable[[int, int, npt.NDArray[np.int8]], None], evaluations: int, check: Callable[[], None] = lambda: None
-    ) -> None:
-        """Call kernel(first, last, stop) over all problems, longer work in threads, while ``check`` is called and may raise."""
-        count, stop = len(self), np.zeros(1, np.int8)
-        if count * evaluations * self._images.fixed[0, 0].size < _AT_ONCE:
-            check()
-            kernel(0, count, stop)
-            return
-        threads = torch.get_num_threads()
-        edges = np.linspace(0, count, min(count, threads * _CHUNKS) + 1).astype(int).tolist()
-        running = {_pool(threads).submit(kernel, first, last, stop) for first, last in pairwise(edges)}
-        everything = set(running)
-        try:
-            while running:
-                check()
-                running = wait(running, _POLL).not_done
-        finally:
-            stop[0] = 1 if running else 0
-            wait(everything)
-        for future in everything:
-            future.result()
+    def _sums(self, maps: Array) -> Array:
+        """Of the slabs of each map, ``(N, slabs, 2, 1 + n)``, see ``kernels.evaluate``."""
+        sums = np.empty((len(maps), self._slabs, 2, 1 + maps[0].size))
+        count = len(maps) * self._slabs
+        threads.share_out(lambda first, last: compiled_lbfgs.sum_many(*self.problem(), maps, first, last, sums), count, self._chunks(count))
+        return sums
+
+    def _curves(self, maps: Array) -> Array:
+        """The Gauss-Newton matrices of the slabs of each map, ``(N, slabs, n, n)``."""
+        matrices = np.empty((len(maps), self._slabs, maps[0].size, maps[0].size))
+        count = len(maps) * self._slabs
+        threads.share_out(
+            lambda first, last: compiled_lbfgs.curve_many(*self.problem(), maps, first, last, matrices), count, self._chunks(count)
+        )
+        return matrices
+
+    def _criteria(self, maps: Array, sums: Array) -> tuple[Array, Array, Array]:
+        """Values ``(N,)``, gradients ``(N, n)`` and divisors ``(N,)``."""
+        values, gradients, divisors = np.empty(len(maps)), np.empty((len(maps), maps[0].size)), np.empty(len(maps))
+        compiled_lbfgs.criteria(self._problems, self._pair.numpy(), maps, sums, values, gradients, divisors)
+        return values, gradients, divisors
+
+    def _chunks(self, slabs: int) -> int:
+        """In how many chunks a thread so many evaluations of a slab are done; none where one thread has done them sooner."""
+        return _FEW if slabs * self._images.fixed[0, 0].size >= _AT_ONCE * self._slabs else 0
 
 
 _KERNEL_TERMS: dict[type, Callable[[Any], Any]] = {
@@ -162,11 +187,6 @@ _KERNEL_TERMS: dict[type, Callable[[Any], Any]] = {
     )(False, np.float32(term.scale**-2)),
     NormalizedGradients: lambda term: kernel_edges.NormalizedGradients(False, np.float32(term.edge**2)),
 }
-
-
-@lru_cache(maxsize=1)
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, "criterion")
 
 
 def _array(tensor: Tensor) -> npt.NDArray[Any]:

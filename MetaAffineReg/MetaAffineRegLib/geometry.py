@@ -55,27 +55,27 @@ class ImageGeometry:
         matrix[:d, 3] = origin
         return cls((*size, *(1,) * (3 - d)), matrix)  # type: ignore[arg-type]
 
-    @property
+    @cached_property
     def axes(self) -> tuple[int, ...]:
         """The index axes that have more than one sample: two of them for a slice, else all three."""
         return tuple(axis for axis in range(3) if self.size[axis] > 1)
 
-    @property
+    @cached_property
     def dimension(self) -> int:
         """2 for a single slice, 3 for a volume."""
         return len(self.axes)
 
-    @property
+    @cached_property
     def spacing(self) -> Matrix:
         """Millimetres between samples along (i, j, k)."""
         return np.linalg.norm(self.index_to_lps[:3, :3], axis=0)
 
-    @property
+    @cached_property
     def center_lps(self) -> Matrix:
         """The middle of the image, LPS mm, ``(3,)``."""
         return self.index_to_lps[:3, :3] @ ((np.asarray(self.size) - 1) / 2) + self.index_to_lps[:3, 3]
 
-    @property
+    @cached_property
     def extent(self) -> float:
         """Length of the longest side, in mm."""
         return max(self.size[axis] * float(self.spacing[axis]) for axis in self.axes)

@@ -12,10 +12,11 @@ from .backends import Backend
 from .data_terms import DataTerm, IntensityTerm
 from .geometry import PairFrame
 from .image import Image
-from .intensity import intensity_windows
+from .intensity import Window, common_windows, window
 from .objective import Criterion, Objective
 from .pyramid import pyramid, resample
 from .regularizer import Distortion
+from .threads import share_torch
 
 if TYPE_CHECKING:
     from .fused_objective import FusedImages
@@ -41,12 +42,26 @@ class PairGrids:
         backend: Backend = "torch",
     ) -> PairGrids:
         """Pairs of one dimension on grids of ``sizes``, which divide the largest; ``backend``: what computes criteria."""
-        fixed_stack, moving_stack = [], []
-        for (fixed, moving), frame in zip(pairs, frames, strict=True):
-            windows = intensity_windows(fixed.array, moving.array)
-            fixed_stack.append(resample(fixed, frame.fixed_to_lps, max(sizes), windows[0], dtype=dtype, device=device))
-            moving_stack.append(resample(moving, frame.moving_to_lps, max(sizes), windows[1], dtype=dtype, device=device))
-        return cls(pyramid(torch.stack(fixed_stack), sizes), pyramid(torch.stack(moving_stack), sizes), backend)
+        images = [image for pair in pairs for image in pair]
+        lattices = [lattice for frame in frames for lattice in (frame.fixed_to_lps, frame.moving_to_lps)]
+        d, count = frames[0].dimension, len(images)
+        levels = {size: torch.empty(2, len(pairs), 2, *(size,) * d, dtype=dtype, device=device) for size in sizes}
+        own: list[Window] = [(0.0, 1.0)] * count
+
+        def look(first: int, last: int) -> None:
+            own[first:last] = [window(image.array) for image in images[first:last]]
+
+        def lay(first: int, last: int) -> None:
+            for k in range(first, last):
+                finest = resample(images[k], lattices[k], max(sizes), windows[k], dtype=dtype, device=device)
+                for size, level in pyramid(finest[None], sizes).items():
+                    levels[size][k % 2, k // 2] = level[0]
+
+        share_torch(look, count)
+        windows = [one for pair in zip(own[::2], own[1::2], strict=True) for one in common_windows(*pair)]
+        share_torch(lay, count)
+        fixed, moving = ({size: level[side] for size, level in levels.items()} for side in range(2))
+        return cls(fixed, moving, backend)
 
     def __len__(self) -> int:
         return len(self.fixed[self.finest])
@@ -67,8 +82,8 @@ class PairGrids:
                 return FusedObjective(self._fused[key], data_term, regularizer)
         return Objective(data_term.fixed_channels(self.fixed[size]), data_term.moving_channels(self.moving[size]), data_term, regularizer)
 
-    def select(self, rows: Tensor) -> PairGrids:
-        """The pairs ``rows`` (indices) only."""
+    def select(self, rows: Tensor | slice) -> PairGrids:
+        """The pairs ``rows`` (indices or a slice) only."""
         fixed, moving = ({size: images[rows] for size, images in side.items()} for side in (self.fixed, self.moving))
         return PairGrids(fixed, moving, self.backend)
 

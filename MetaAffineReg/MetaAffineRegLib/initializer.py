@@ -28,8 +28,8 @@ _DATA_TERMS: dict[DataTermName, tuple[DataTerm, ...]] = {
     "normalized_gradients": (normalized_gradients,),
     "content_and_gradients": (unexplained_content, normalized_gradients),
 }
-_LONGEST_STEP = 0.5  # of Gauss-Newton, normalised: a quarter of the image
-_RAW_SCALE = 20.0  # gradients of mean squares of images of spread one become numbers of the size of one
+LONGEST_STEP = 0.5  # of Gauss-Newton, normalised: a quarter of the image
+RAW_SCALE = 20.0  # gradients of mean squares of images of spread one become numbers of the size of one
 
 
 @dataclass(frozen=True)
@@ -163,14 +163,14 @@ class Initializer(nn.Module):
         the start, df/du = turn' df/dx."""
         if self.config.gradient_input != "newton":
             gradient = (turn.mT @ objective.value_and_gradient(x)[1]).flatten(1)
-            return _RAW_SCALE * gradient if self.config.gradient_input == "raw" else _direction_and_norm(gradient), None
+            return RAW_SCALE * gradient if self.config.gradient_input == "raw" else _direction_and_norm(gradient), None
         _, gradient, matrix = objective.value_gradient_curvature(x)
         gradient = (turn.mT @ gradient).flatten(1)
         d = self.config.dimension
         blocks = matrix.view(-1, d, d + 1, d, d + 1)
         matrix = torch.einsum("bia,bikjl,bjc->bakcl", turn, blocks, turn).reshape_as(matrix)
         step = -(damped_inverse(matrix) @ gradient[..., None])[..., 0]
-        step = step * (_LONGEST_STEP / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
+        step = step * (LONGEST_STEP / step.norm(dim=1, keepdim=True).clamp_min(1e-12)).clamp_max(1.0)
         return torch.cat((_direction_and_norm(gradient), _direction_and_norm(step)), 1), step
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from .compiling import compiled
 
 BORDER = 2  # zeros around the moving image: what lies just outside is read like the rest
+SLAB = 1 << 14  # samples of whole rows that are summed together; slabs are added in their order, whichever threads summed them
 
 
 def sum_row(term, sizes, fixed, row, halves, shares, first, count, matrix, direct):
@@ -21,8 +22,8 @@ def sum_row(term, sizes, fixed, row, halves, shares, first, count, matrix, direc
     raise NotImplementedError("each data term has a compiled one")
 
 
-def curve_row(term, sizes, fixed, row, halves, shares, first, count, matrix):
-    """Sums of the products xx, xy, (xz,) yy (..) of the halved curvature's vectors, and their first and second moments in the column."""
+def curve_row(term, sizes, fixed, row, halves, shares, first, count, matrix, products):
+    """The products xx, xy, (xz,) yy (..) of the halved curvature's vectors at ``count`` columns of a row, to products ``(6, columns)``."""
     raise NotImplementedError("each data term has a compiled one")
 
 
@@ -64,14 +65,15 @@ def _place_row(sizes, x, row, place, step):
 @compiled
 def _read_row(sizes, words, place, step, count, shares, offsets, corners):
     """The pixels around each sample of a row, and where between them it lies; words ``(padded samples, W)`` hold two channels each."""
-    d = len(sizes)
-    across = np.int32(sizes[d - 1] + 2 * BORDER)
+    d, flat = len(sizes), words.reshape(-1)
+    each = np.int32(words.shape[1])
+    across = np.int32(each * (sizes[d - 1] + 2 * BORDER))
     x, y, dx, dy = np.float32(place[0]), np.float32(place[1]), np.float32(step[0]), np.float32(step[1])
     for i in range(count):
         px, py = x + np.float32(i) * dx, y + np.float32(i) * dy
         ix, iy = np.int32(px), np.int32(py)
         shares[0, i], shares[1, i] = px - np.float32(ix), py - np.float32(iy)
-        offsets[i] = iy * across + ix
+        offsets[i] = iy * across + ix * each
     if d == 3:
         area = np.int32(across * (sizes[1] + 2 * BORDER))
         z, dz = np.float32(place[2]), np.float32(step[2])
@@ -81,20 +83,19 @@ def _read_row(sizes, words, place, step, count, shares, offsets, corners):
             shares[2, i] = pz - np.float32(iz)
             offsets[i] += iz * area
     for w in range(words.shape[1]):
-        _read_four(words, w, np.uint64(0), np.uint64(across), offsets, corners[w], 0, count)
+        _read_four(flat[w:], np.uint64(each), np.uint64(across), offsets, corners[w, :4], count)
         if d == 3:
-            _read_four(words, w, np.uint64(area), np.uint64(across), offsets, corners[w], 4, count)
+            _read_four(flat[w + area :], np.uint64(each), np.uint64(across), offsets, corners[w, 4:], count)
 
 
 @compiled
-def _read_four(words, w, away, down, offsets, corners, corner, count):
-    one = np.uint64(1)
+def _read_four(flat, right, down, offsets, corners, count):
     for i in range(count):
-        at = np.uint64(offsets[i]) + away
-        corners[corner, i] = words[at, w]
-        corners[corner + 1, i] = words[at + one, w]
-        corners[corner + 2, i] = words[at + down, w]
-        corners[corner + 3, i] = words[at + down + one, w]
+        at = np.uint64(offsets[i])
+        corners[0, i] = flat[at]
+        corners[1, i] = flat[at + right]
+        corners[2, i] = flat[at + down]
+        corners[3, i] = flat[at + down + right]
 
 
 @compiled
@@ -113,6 +114,22 @@ def trilinear(near, far, wz):
 
 
 @compiled
+def slab_count(sizes):
+    """How many slabs a grid has."""
+    columns, rows = sizes[len(sizes) - 1], 1
+    for size in sizes[:-1]:
+        rows *= size
+    return -(-rows // max(1, SLAB // columns))
+
+
+@compiled
+def rows_of_slab(sizes, rows, slab):
+    """Its first row and the one after its last."""
+    each = max(1, SLAB // sizes[len(sizes) - 1])
+    return slab * each, min(rows, (slab + 1) * each)
+
+
+@compiled
 def evaluate(term, sizes, fixed, words, x, first, last, work, sums):
     """Add up cost and content, and their derivatives by the map, over the rows first .. last - 1 of one pair.
 
@@ -122,7 +139,7 @@ def evaluate(term, sizes, fixed, words, x, first, last, work, sums):
     """
     d = len(sizes)
     columns = sizes[d - 1]
-    shares, offsets, corners, place, step, matrix, direct = work
+    shares, offsets, corners, place, step, matrix, direct, _ = work
     halves = corners.view(np.float32)
     direct[:] = 0
     for i in range(d):
@@ -169,7 +186,21 @@ def work_space(columns, words):
         np.empty(3),
         np.zeros((3, 3), np.float32),
         np.zeros((2, 3, 3)),
+        np.empty((6, columns), np.float32),
     )
+
+
+@compiled
+def _moments(products, first, count):
+    """Sum over the columns from ``first`` on, and the first and second moments in the column."""
+    total, moment, second = np.float32(0), np.float32(0), np.float32(0)
+    for i in range(count):
+        column = np.float32(first + i)
+        along = products[i] * column
+        total += products[i]
+        moment += along
+        second += along * column
+    return total, moment, second
 
 
 @compiled
@@ -178,7 +209,7 @@ def curvature(term, sizes, fixed, words, x, first, last, work, matrix):
     ``evaluate``."""
     d = len(sizes)
     columns = sizes[d - 1]
-    shares, offsets, corners, place, step, turn, _ = work
+    shares, offsets, corners, place, step, turn, _, products = work
     halves = corners.view(np.float32)
     for i in range(d):
         for j in range(d):
@@ -189,7 +220,7 @@ def curvature(term, sizes, fixed, words, x, first, last, work, matrix):
         if end <= start:
             continue
         _read_row(sizes, words, place, step, end - start, shares, offsets, corners)
-        sums, moments, seconds = curve_row(term, sizes, fixed, row, halves, shares, start, end - start, turn)
+        curve_row(term, sizes, fixed, row, halves, shares, start, end - start, turn, products)
         origin, width = 1 / columns - 1, 2.0 / columns
         at[1] = (2 * (row % sizes[d - 2]) + 1) / sizes[d - 2] - 1
         if d == 3:
@@ -198,7 +229,8 @@ def curvature(term, sizes, fixed, words, x, first, last, work, matrix):
         for i in range(d):
             for j in range(i, d):
                 scale = 0.5 * sizes[d - 1 - i] * sizes[d - 1 - j]
-                total, moment, second = sums[product] * scale, moments[product] * scale, seconds[product] * scale
+                total, moment, second = _moments(products[product], start, end - start)
+                total, moment, second = total * scale, moment * scale, second * scale
                 along = origin * total + width * moment  # the product's sum times x, and times x squared
                 twice = origin * origin * total + 2 * origin * width * moment + width * width * second
                 for k in range(d + 1):

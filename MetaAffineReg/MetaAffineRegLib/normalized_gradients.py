@@ -13,7 +13,6 @@ import math
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .data_terms import CONTENT_FLOOR, DataTerm, total
@@ -95,17 +94,28 @@ def _gradients(images: Tensor) -> tuple[Tensor, Tensor]:
     ``(B, 1, *S)`` of the samples that are covered all around; elsewhere both are zero."""
     values, coverage = images[:, :1], images[:, 1:]
     d = values.ndim - 2
-    pool, average = (F.max_pool2d, F.avg_pool2d) if d == 2 else (F.max_pool3d, F.avg_pool3d)
-    smooth = average(F.pad(values, (1,) * (2 * d), mode="replicate"), 3, 1)
-    padded = F.pad(smooth, (1,) * (2 * d), mode="replicate")
-    covered = (-pool(-coverage, 3, 1, 1) > 0.999).to(values)
+    axes = range(d + 1, 1, -1)  # x is the last axis
+    smooth, covered = values, coverage
+    for axis in axes:
+        earlier, later = _neighbours(smooth, axis)
+        smooth = (earlier + smooth + later) / 3
+        earlier, later = _neighbours(covered, axis)
+        covered = torch.minimum(torch.minimum(earlier, covered), later)
+    covered = (covered > 0.999).to(values)
     differences = []
-    for axis in range(d + 1, 1, -1):  # x is the last axis
-        inner = [slice(None), slice(None), *(slice(1, -1) for _ in range(d))]
-        later, earlier = list(inner), list(inner)
-        later[axis], earlier[axis] = slice(2, None), slice(None, -2)
-        differences.append((padded[tuple(later)] - padded[tuple(earlier)]) / 2)
-    return torch.cat(differences, 1) * covered, covered
+    for axis in axes:
+        earlier, later = _neighbours(smooth, axis)
+        differences.append((later - earlier) / 2)
+    return torch.cat(differences, 1).mul_(covered), covered
+
+
+def _neighbours(images: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Of each sample those before and after it along an axis, at a border the sample itself."""
+    n = images.shape[axis]
+    return (
+        torch.cat((images.narrow(axis, 0, 1), images.narrow(axis, 0, n - 1)), axis),
+        torch.cat((images.narrow(axis, 1, n - 1), images.narrow(axis, n - 1, 1)), axis),
+    )
 
 
 def _entries(d: int) -> list[tuple[int, int]]:

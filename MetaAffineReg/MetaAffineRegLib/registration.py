@@ -6,8 +6,10 @@ plain, learn, comb  the paper's, from one start (see ``single_start``)
 """
 
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -15,7 +17,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from .backends import BackendChoice, choose_backend
+from .backends import Backend, BackendChoice, choose_backend
 from .checkpoint import Model, load
 from .confidence import Status, probability_of_success, status_of
 from .devices import DeviceName, choose_device
@@ -25,16 +27,19 @@ from .geometry import Matrix, PairFrame, pair_frame
 from .gpu_memory import in_parts
 from .grids import PairGrids
 from .image import Image
+from .initializer import Initializer
 from .model_card import available_models
 from .outcome import Evidence, Outcome
 from .robust import Look
 from .second_search import DATA_TERM_CHOICES, DataTermChoice, robust_with_second_search
 from .single_start import single_start
+from .threads import allowed, share_out, torch_in_one_thread
 
 MethodName = Literal["robust", "comb", "learn", "plain"]
 METHODS: tuple[MethodName, ...] = ("robust", "comb", "learn", "plain")
 DEFAULT_MODEL = {("robust", 2): "general-2d", ("comb", 2): "heads", ("learn", 2): "heads"}
 LEVELS = {2: (16, 32, 64, 128), 3: (12, 24, 48, 96)}
+_LEAST_SHARE = {2: 8, 3: 1}  # pairs, with which a thread has enough to do by itself
 _CHUNK_BYTES = 128 << 20  # of working memory for one batch of pairs
 
 Progress = Callable[[str, float], None]
@@ -204,9 +209,16 @@ def compute(batch: Batch, report: Progress = lambda stage, fraction: None) -> li
         pairs, frames = [batch.pairs[row] for row in part], [batch.frames[row] for row in part]
         if grids is None or here != batch.device:
             grids = _grids(pairs, frames, batch.settings, batch.model, here)
-        elif len(part) < len(frames):
+        elif len(part) < len(batch.frames):
             grids = grids.select(torch.tensor(part, device=here))
-        return _register_batch(grids, frames, batch.settings, batch.model, here, batch.seconds / len(batch.pairs), report)
+        settings, model, seconds = batch.settings, batch.model, batch.seconds / len(batch.pairs)
+
+        def share(rows: slice, tell: Progress) -> list[Result]:
+            return _register_batch(grids.select(rows), frames[rows], settings, model, here, seconds, tell)
+
+        with _threads_for(grids.backend):
+            shares = min(allowed(), len(part) // _LEAST_SHARE[grids.dimension]) if grids.backend == "numba" else 1
+            return _over_threads(share, len(part), shares, report)
 
     found = in_parts(range(len(batch.pairs)), len(batch.pairs), batch.device, work)
     return [replace(result, notes=(*notes, *result.notes)) if notes else result for result, notes in found]
@@ -217,13 +229,47 @@ def check_pair(fixed: Image, moving: Image, settings: Settings) -> None:
     _model(settings, pair_frame(fixed.geometry, moving.geometry).dimension)
 
 
+def _threads_for(backend: Backend) -> AbstractContextManager[None]:
+    """The compiled kernels have threads of their own."""
+    return torch_in_one_thread() if backend == "numba" else nullcontext()
+
+
+def _over_threads(work: Callable[[slice, Progress], list[Result]], count: int, shares: int, report: Progress) -> list[Result]:
+    """``work`` on 0 .. count - 1 in shares, each in a thread from its first stage to its last; told is what the slowest does."""
+    if shares <= 1:
+        return work(slice(0, count), report)
+    edges = np.linspace(0, count, shares + 1).astype(int).tolist()
+    found: list[list[Result]] = [[] for _ in range(shares)]
+    told, last_told, ended = [("", 0.0)] * shares, ("", 0.0), threading.Event()
+
+    def some(first: int, last: int) -> None:
+        for share in range(first, last):
+
+            def tell(stage: str, fraction: float, share: int = share) -> None:
+                if ended.is_set():
+                    raise Cancelled
+                told[share] = (stage, fraction) if stage else told[share]
+
+            found[share] = work(slice(edges[share], edges[share + 1]), tell)
+
+    def check() -> None:
+        nonlocal last_told
+        slowest = min(told, key=lambda stage_and_fraction: stage_and_fraction[1])
+        report(*(slowest if slowest != last_told else ("", 0.0)))
+        last_told = slowest
+
+    share_out(some, shares, 1, check, ended.set)
+    return [result for share in found for result in share]
+
+
 @torch.no_grad()
 def _grids(
     pairs: Sequence[tuple[Image, Image]], frames: Sequence[PairFrame], settings: Settings, model: Model | None, device: torch.device
 ) -> PairGrids:
     sizes = tuple(sorted({*LEVELS[frames[0].dimension], *(model.network.config.levels if model else ())}))
     backend = choose_backend(settings.backend, device, settings.precision)
-    return PairGrids.of(pairs, frames, sizes, dtype=getattr(torch, settings.precision), device=device, backend=backend)
+    with _threads_for(backend):
+        return PairGrids.of(pairs, frames, sizes, dtype=getattr(torch, settings.precision), device=device, backend=backend)
 
 
 @torch.no_grad()
@@ -239,7 +285,7 @@ def _register_batch(
     """Pairs of one dimension go through all stages together; ``preparation``: the seconds that each took before."""
     started = time.perf_counter()
     levels = LEVELS[grids.dimension]
-    network = model.network.to(device) if model else None
+    network = _on_device(model.network, device) if model else None
     start = torch.from_numpy(np.stack([frame.start for frame in frames])).to(device)
     method = _method(settings, model)
     if method == "robust":
@@ -262,6 +308,11 @@ def _register_batch(
         )
         for row, frame in enumerate(frames)
     ]
+
+
+def _on_device(network: Initializer, device: torch.device) -> Initializer:
+    """The network there; asking torch to move one that is there already takes as long as some of its steps."""
+    return network if network.L_out.weight.device == device else network.to(device)
 
 
 def _confidence(evidence: Evidence, row: int, frame: PairFrame, finest: int, data_term: DataTermChoice) -> Confidence:

@@ -24,10 +24,10 @@ from .correlation_features import INTENSITY_WAVES, EdgeTensors, Features
 from .data_terms import DataTerm, unexplained_content, unexplained_detail, unexplained_sides
 from .freedom import FreedomName, freedom
 from .grids import PairGrids
-from .initializer import Initializer
+from .initializer import Initializer, Trajectory
 from .mutual_information import mutual_information
 from .normalized_gradients import NormalizedGradients, faint_gradients, normalized_gradients
-from .objective import Criterion
+from .objective import Criterion, Objective
 from .outcome import Evidence, Outcome
 from .regularizer import Distortion
 from .starts import Translations, rotations, starts
@@ -51,14 +51,14 @@ class Plan:
 
     rotations: over the full range; search: the level on which translations are searched; each, translations: how many and which for
     a rotation; centred: so many rotations besides, once with the centres of mass and once with those of the images on each other;
-    polished: how many of them are refined on that level; starts: how many of these go on; learned, unlearned: the branches
-    they take, unlearned being the freedom of its maps (None leaves it out) and unlearned_starts how many take it; basins: how many stay
-    for the third and for the fourth level; led: the learned steps set out from the searched starts, and so many go on after their first level
-    (None: from the polished ones, and all); margins: of the starts and of these basins only such whose value is that close to the best;
-    features: of the search; coarse, fine: data terms of the first two and of the last two levels; gamma: weight of the regularizer;
-    curvature: whether the Gauss-Newton matrix is the initial Hessian of L-BFGS; witness: data term whose values at the result tell how
-    sure it is, None for those of fine;
-    sees: data term whose gradients the learned steps see, None for that of their training.
+    polished: how many of them are refined on that level; starts: how many of these go on; learned, unlearned: the branches they take,
+    unlearned being the freedom of its maps (None leaves it out) and unlearned_starts how many take it, sifted: chosen of so many after
+    some iterations (None: without); led: the learned steps set out from the searched starts, and so many go on after their first level
+    (None: from the polished ones, and all); basins: how many stay for the third and for the fourth level; margins: of the starts and
+    of these basins only such whose value is that close to the best; features: of the search; coarse, fine: data terms of the first two
+    and of the last two levels; gamma: weight of the regularizer; curvature: whether the Gauss-Newton matrix is the initial Hessian of
+    L-BFGS; witness: data term whose values at the result tell how sure it is, None for those of fine; sees: data term whose gradients
+    the learned steps see, None for that of their training.
     """
 
     rotations: int = 20
@@ -129,11 +129,12 @@ class _Stages:
         self.grids, self.levels, self.freedom_name, self.plan, self.report = grids, levels, freedom_name, plan, report
         self.inverse = torch.linalg.inv(start[..., :-1])
         self.regularizers = dict.fromkeys(levels, Distortion(start[..., :-1], plan.gamma))
+        self.criteria: dict[int, Criterion] = {}
         self.rotation_range = rotation_range
         self.evaluations = torch.zeros(len(grids), dtype=torch.float64, device=start.device)
 
     def searched(self, base: Tensor) -> Candidates:
-        """Rotations around base ``(B, d, d + 1)``, each with its best translations; and others with those that lay centres on each other."""
+        """Rotations around base ``(B, d, d + 1)``, each with its best translations, and others that lay centres on each other."""
         laid = [self._laid(base, self.plan.rotations, self.plan.translations)] if self.plan.rotations else []
         if self.plan.centred:
             laid += [self._laid(base, self.plan.centred, "mass"), self._laid(base, self.plan.centred, "centre")]
@@ -169,7 +170,7 @@ class _Stages:
             if number and self.plan.led:
                 rows = found.best_rows(self.plan.led, self.plan.margins[0])
                 found, trajectory = found.select(rows), trajectory.select(rows)
-            trajectory = network.level(trajectory, self.grids.objective(size, term).select(found.pair), number)
+            trajectory = _led(network, trajectory, self.grids.objective(size, term).select(found.pair), number)
             self.count(found.pair, each * self.grids.cost(size))
             if self.plan.led or number == len(network.config.levels) - 1:
                 parameters = freedom(self.freedom_name, trajectory.x)
@@ -202,8 +203,8 @@ class _Stages:
     def guarded(self, x: Tensor, pair: Tensor, value: Tensor) -> Candidates:
         """Candidates; infinite in value where A, beside the start's, mirrors, turns beyond the range or changes a size by more than two."""
         matrix = x[..., :-1] @ self.inverse[pair]
-        singular = torch.linalg.svdvals(matrix)
-        sound = (torch.linalg.det(matrix) > 0) & (singular.amax(1) <= _LARGEST_SCALE) & (singular.amin(1) >= 1 / _LARGEST_SCALE)
+        stretches, determinant = affine.stretches(matrix)
+        sound = (determinant > 0) & (stretches[:, 0] <= _LARGEST_SCALE) & (stretches[:, -1] >= 1 / _LARGEST_SCALE)
         if self.rotation_range < 180:
             sound &= affine.angle(affine.nearest_rotation(matrix)) <= math.radians(self.rotation_range + _RANGE_SLACK)
         return Candidates(x, pair, torch.where(sound & torch.isfinite(value), value, torch.inf))
@@ -213,11 +214,14 @@ class _Stages:
         where the images say better."""
         weight = self.plan.gamma * (_FULL_WEIGHT * unexplained).clamp(max=1)
         self.regularizers[self.levels[-1]] = Distortion(torch.linalg.inv(self.inverse), weight)
+        self.criteria.pop(self.levels[-1], None)
 
     def objective(self, size: int, pair: Tensor) -> Criterion:
         """The criterion of candidates that belong to ``pair``."""
-        term = self.plan.fine if size in self.levels[2:] else self.plan.coarse
-        return self.grids.objective(size, term, self.regularizers[size]).select(pair)
+        if size not in self.criteria:
+            term = self.plan.fine if size in self.levels[2:] else self.plan.coarse
+            self.criteria[size] = self.grids.objective(size, term, self.regularizers[size])
+        return self.criteria[size].select(pair)
 
     def count(self, pair: Tensor, evaluations: Tensor | float) -> None:
         """Add to the pairs' evaluations, those of the finest grid being one."""
@@ -268,6 +272,15 @@ def robust(
     report(f"registration the other way round{_so_far(found, stages)}", 0.9)
     evidence = _evidence(stages, start, x, after, margin, runner_up)
     return Outcome(x, before.value, after, stages.evaluations, evidence)
+
+
+def _led(network: Initializer, trajectory: Trajectory, objective: Criterion, number: int) -> Trajectory:
+    """Through the steps of a level, compiled where the criterion is."""
+    if isinstance(objective, Objective):
+        return network.level(trajectory, objective, number)
+    from .compiled_steps import follow_level
+
+    return follow_level(network, trajectory, objective, number)
 
 
 def _so_far(found: Candidates, stages: _Stages) -> str:

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from .correlation_features import INTENSITY_WAVES, Features
 from .sampling import axis_coordinates, mapped_grid, sample
+from .threads import share_torch
 
 Translations = Literal["search", "mass", "centre"]
-_NUMBERS = 1 << 19  # of features at a time: what a processor's cache holds
+_NUMBERS = 1 << 18  # of features at a time: what a processor's cache holds
 _PSI = 1.533751168755204  # the real root of psi^4 = psi + 4
 
 
@@ -84,15 +85,24 @@ def _search(fixed: Tensor, moving: Tensor, matrices: Tensor, offset: Tensor, fea
     fields, floor = features.partners(fixed)
     partners = torch.fft.rfftn(fields, (2 * n,) * d, tuple(range(-d, 0))).conj().resolve_conj()
     channels = features.channels(moving)
-    at_once = max(1, _NUMBERS // (fields.shape[2] * (2 * n) ** d))  # rotations of a pair
-    pairs_at_once = max(1, at_once // matrices.shape[1])
-    found = []
-    for first in range(0, len(fixed), pairs_at_once):
-        some = slice(first, first + pairs_at_once)
-        numbers = (partners[some], floor[some], channels[some], offset[some])
-        found.append(torch.cat([_search_some(*numbers, turns, features, each) for turns in matrices[some].split(at_once, 1)], 1))
-    shifts_and_values = torch.cat(found)
-    return shifts_and_values[..., :d], shifts_and_values[..., d]
+    batch, count = matrices.shape[:2]
+    rotations_at_once = max(1, _NUMBERS // (fields.shape[2] * (2 * n) ** d))
+    pairs_at_once = max(1, rotations_at_once // count)
+    parts = [
+        (slice(pair, pair + pairs_at_once), slice(turn, turn + rotations_at_once))
+        for pair in range(0, batch, pairs_at_once)
+        for turn in range(0, count, rotations_at_once)
+    ]
+    found = matrices.new_empty(batch, count, each, d + 1)
+
+    def search(first: int, last: int) -> None:
+        for pairs, turns in parts[first:last]:
+            numbers = (partners[pairs], floor[pairs], channels[pairs], offset[pairs], matrices[pairs, turns])
+            found[pairs, turns] = _search_some(*numbers, features, each).unflatten(1, (-1, each))
+
+    share_torch(search, len(parts))
+    found = found.flatten(1, 2)
+    return found[..., :d], found[..., d]
 
 
 def _search_some(

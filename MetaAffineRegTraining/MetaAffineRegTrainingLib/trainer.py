@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from .distributed import Ranks
 from .losses import root_mean_squared_distance
 from .pairs import PairMaker
 
-_LOSSES = {"mse": mean_squared_distance, "rms": root_mean_squared_distance}
+_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": mean_squared_distance, "rms": root_mean_squared_distance}
 _VALIDATION_PAIRS = 256
 _VALIDATION_SEED = 1 << 20  # apart from the seeds of training
 _WARM_STEPS = 50
@@ -68,9 +68,10 @@ _ALONE = Ranks()
 class Trainer:
     """Trains one network; its state can be saved at any step and taken up again with the same numbers, by any number of processes.
 
-    pairs, validation: makers of pairs, one for each data term that the network reads; steps take them in turn; network: as it is trained, set out from ``initial`` where it is given; step: Adam steps done; seconds: how long they took, breaks left
-    out; reserve: seconds of the time budget that are kept for what comes after; notes: sentences on what went differently; failed: why
-    training had to stop, empty where it had not.
+    pairs, validation: makers of pairs, one for each data term that the network reads; steps take them in turn; network: as it is
+    trained, set out from ``initial`` where it is given; step: Adam steps done; seconds: how long they took, breaks left out; reserve:
+    seconds of the time budget that are kept for what comes after; notes: sentences on what went differently; failed: why training had
+    to stop, empty where it had not.
     """
 
     def __init__(

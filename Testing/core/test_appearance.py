@@ -41,7 +41,7 @@ def test_curve_is_monotone_rises_or_falls_and_leaves_the_background(d):
     rising = (change >= -1e-6).all(1)
     assert bool((rising ^ (change <= 1e-6).all(1)).all())
     assert 0.35 < float(rising.double().mean()) < 0.65
-    assert 0.05 <= float(profile[:, 1:].min()) and float(profile.max()) <= 1.0 + 1e-6
+    assert float(profile[:, 1:].min()) >= 0.05 and float(profile.max()) <= 1.0 + 1e-6
     span = (profile[:, -1] - profile[:, 1]).abs()
     assert float(span.max()) <= 0.7 and float(span.min()) > 0.1  # never flat
 

@@ -29,12 +29,13 @@ TERMS = pytest.mark.parametrize(
     [mean_squares, overlap_mean_squares, unexplained_content, unexplained_detail, *unexplained_sides, normalized_gradients],
 )
 SIZE = {2: 40, 3: 20}
+LARGE = {2: 150, 3: 30}  # of several slabs
 SHIFTS = {"inside": 0.05, "border": 0.9, "below the floor": 1.7, "outside": 2.5}
 
 
-def images(d, count=4):
+def images(d, count=4, size=None):
     """Different pairs ``(B, 2, *S)``, the moving image half as long as the fixed, so that it covers only a part."""
-    n = SIZE[d]
+    n = size or SIZE[d]
     geometry = lattice((n, n, n if d == 3 else 1), (70 / n,) * 3)
     short = lattice((n // 2, n, n if d == 3 else 1), (70 / n,) * 3, center=(8, 0, 0))
     frame = pair_frame(geometry, geometry).fixed_to_lps
@@ -46,8 +47,8 @@ def images(d, count=4):
     return stacks[0], stacks[1]
 
 
-def both(d, term, regularizer=None, count=4):
-    fixed, moving = images(d, count)
+def both(d, term, regularizer=None, count=4, size=None):
+    fixed, moving = images(d, count, size)
     torch_formula = Objective(term.fixed_channels(fixed), term.moving_channels(moving), term, regularizer)
     return torch_formula, FusedObjective(FusedImages.of(fixed, moving, term), term, regularizer)
 
@@ -159,6 +160,35 @@ def test_nothing_depends_on_the_batch_or_on_the_threads(d):
     alone = many.select(row)
     assert torch.equal(alone.value_and_gradient(x[row])[1], results[0][1][row])
     assert torch.equal(alone.minimize(freedom("rigid", x[row]), **options).p, results[0][2][row])
+
+
+@DIMENSIONS
+def test_a_large_problem_is_shared_out_and_its_numbers_stay(d):
+    """By slabs of rows; one thread sums the same slabs one after the other."""
+    formula, fused = both(d, unexplained_content, distortion(d, 2), count=2, size=LARGE[d])
+    x = at(d, 0.1, count=2)
+    options = {"iterations": 6, "unit": 2 / LARGE[d], "curved": True, "tolerance": 1e-4, "check": lambda: None}
+    calls, threads = [], torch.get_num_threads()
+    results = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            end = fused.minimize(freedom("affine", x), **options)
+            results.append((*fused.value_gradient_curvature(x), end.p, end.value, end.evaluations))
+        with pytest.raises(Cancelled):
+            fused.minimize(freedom("affine", x), **options | {"check": lambda: cancel_at_the_third(calls)})
+    finally:
+        torch.set_num_threads(threads)
+    assert len(calls) == 3
+    assert all(torch.equal(a, b) for other in results[1:] for a, b in zip(results[0], other, strict=True))
+    near(results[0][0], formula.value(x), 2e-6)
+    near(results[0][2], formula.curvature(x), 5e-3)
+
+
+def cancel_at_the_third(calls):
+    calls.append(1)
+    if len(calls) == 3:
+        raise Cancelled
 
 
 @DIMENSIONS

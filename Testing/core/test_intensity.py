@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from MetaAffineRegLib.intensity import intensity_windows, window
+from MetaAffineRegLib.intensity import common_windows, window
 
 
 def disc(background, value, size=64):
@@ -31,12 +31,12 @@ def test_spread_of_a_single_small_spot_is_not_zero():
 
 
 def test_images_on_one_scale_share_a_window():
-    first, second = intensity_windows(disc(0, 100), disc(0, 150))
+    first, second = common_windows(window(disc(0, 100)), window(disc(0, 150)))
     assert first == second == (0, 150)
 
 
 def test_images_on_two_scales_get_one_each():
-    assert intensity_windows(disc(0, 1), disc(10, 4000)) == ((0, 1), (10, 3990))
+    assert common_windows(window(disc(0, 1)), window(disc(10, 4000))) == ((0, 1), (10, 3990))
 
 
 def test_volumes_have_their_border_on_six_sides():

@@ -21,10 +21,21 @@ PACKAGES = (
 # Rooms of MetaAffineRegLib, a floor a line; each imports only rooms that stand before it.
 LIBRARY = (
     *("errors", "files", "affine", "model_card", "user_models", "freedom", "geometry", "map_figures", "image", "intensity", "lbfgs"),
-    *("sampling", "pyramid", "backends", "compiling"),
+    *("sampling", "pyramid", "backends", "compiling", "threads"),
     *("data_terms", "normalized_gradients", "correlation", "mutual_information", "regularizer", "objective"),
     *("kernels", "kernel_intensities", "kernel_edges", "compiled_lbfgs", "fused_objective", "grids"),
-    *("initializer", "correlation_features", "starts", "checkpoint", "devices", "gpu_memory", "candidates", "outcome", "confidence"),
+    *(
+        "initializer",
+        "compiled_steps",
+        "correlation_features",
+        "starts",
+        "checkpoint",
+        "devices",
+        "gpu_memory",
+        "candidates",
+        "outcome",
+        "confidence",
+    ),
     *("robust", "second_search", "single_start", "registration"),
 )
 # What each package may import beyond the standard library and the house.
