@@ -1,5 +1,7 @@
 """Method robust: far turns are found, the start is never left for worse, ranges and groups are kept, the evidence means what it says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,8 @@ from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.grids import PairGrids
 from MetaAffineRegLib.image import Image
 from MetaAffineRegLib.registration import DEFAULT_MODEL, LEVELS, Settings, register
-from MetaAffineRegLib.robust import PLANS, robust
+from MetaAffineRegLib.robust import PLANS, _Stages, robust
+from MetaAffineRegLib.starts import centre_of_mass
 
 ROBUST = Settings(device="cpu")
 PLAN = PLANS["intensities", 2]
@@ -334,6 +337,57 @@ def test_model_of_the_other_criterion_serves_too():
 def test_evaluations_are_counted_for_each_pair(batch):
     counts = [result.evaluations for result in batch[1]]
     assert all(5 < count < 500 for count in counts) and len(set(counts)) > 3
+
+
+def stages_of(pairs, plan, initial=None):
+    """The stages of a search, and its starts as maps ``(B, d, d + 1)``."""
+    frames = [pair_frame(fixed.geometry, moving.geometry, initial) for fixed, moving in pairs]
+    start = torch.from_numpy(np.stack([frame.start for frame in frames]))
+    return _Stages(grids_of(pairs, frames), LEVELS[2], start, "affine", 180.0, plan, lambda stage, share: None), start
+
+
+def assert_best_is_near(found, pairs):
+    """Of each of the pairs of FAR the candidate with the lowest value."""
+    for row, ((fixed, moving), truth) in enumerate(zip(pairs, FAR, strict=True)):
+        best = found.x[found.pair == row][found.value[found.pair == row].argmin()]
+        assert distance(pair_frame(fixed.geometry, moving.geometry).to_lps(best.numpy()), truth, SLICE) < 3 * SAMPLE
+
+
+@torch.no_grad()
+def test_starts_on_centres_join_those_that_were_searched():
+    """Of ten rotations each: the centre of the fixed image on that of the moving one, and the centres of mass."""
+    pairs = [pair(truth, seed) for seed, truth in enumerate(FAR)]
+    stages, start = stages_of(pairs, replace(PLAN, rotations=6, centred=10))
+    found = stages.searched(start)
+    assert [int((found.pair == row).sum()) for row in range(3)] == [26, 26, 26]
+    only, _ = stages_of(pairs, replace(PLAN, rotations=0, centred=10))
+    by_mass, by_middle = only.searched(start).x.view(2, 3, 10, 2, 3)
+    assert torch.equal(by_middle[..., 2], torch.zeros_like(by_middle[..., 2]))
+    masses = [centre_of_mass(side[16]) for side in (stages.grids.fixed, stages.grids.moving)]
+    torch.testing.assert_close(
+        maps.apply(by_mass.flatten(0, 1), masses[0].repeat_interleave(10, 0)[:, None])[:, 0], masses[1].repeat_interleave(10, 0)
+    )
+
+
+@torch.no_grad()
+def test_few_of_many_starts_go_on_and_the_right_one_is_among_them():
+    """After two iterations the three best of 20 starts; without the choice all would go on to the end."""
+    pairs = [pair(truth, seed) for seed, truth in enumerate(FAR)]
+    plan = replace(PLAN, rotations=20, polished=20, sifted=20, unlearned_starts=3)
+    stages, start = stages_of(pairs, plan)
+    found = stages.unlearned(stages.polished(stages.searched(start)))
+    assert len(found.x) <= 9
+    assert_best_is_near(found, pairs)
+
+
+@torch.no_grad()
+def test_learned_steps_from_the_searched_starts_let_the_best_of_them_go_on():
+    pairs = [pair(truth, seed) for seed, truth in enumerate(FAR)]
+    network = checkpoint.load(DEFAULT_MODEL["robust", 2]).network
+    stages, start = stages_of(pairs, replace(PLAN, rotations=20, led=4, margins=(1.0, 0.1, 0.04)))
+    found = stages.learned(stages.searched(start), network)
+    assert all(1 <= int((found.pair == row).sum()) <= 4 for row in range(3))
+    assert_best_is_near(found, pairs)
 
 
 def test_made_pair_is_what_it_says():
