@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .backends import Backend
 from .geometry import Matrix
 from .image import Image
-from .sampling import mapped_grid, sample
+from .sampling import sample_mapped
 
 
 def resample(
@@ -20,6 +21,7 @@ def resample(
     *,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
+    backend: Backend = "torch",
 ) -> Tensor:
     """The image on a grid of ``size`` samples an axis over [-1, 1]^d of ``frame`` (4 x 4, normalised -> LPS mm), ``(2, *S)``.
 
@@ -42,7 +44,7 @@ def resample(
     offset = (to_index[list(axes), 3] + 0.5) * scale - 1
     to_lattice = torch.from_numpy(np.concatenate((matrix, offset[:, None]), 1)).to(device)[None]
     both = torch.cat((values, torch.ones_like(values)), 1)
-    return sample(both, mapped_grid(to_lattice, (size,) * d, dtype))[0]
+    return sample_mapped(both, to_lattice[None], (size,) * d, backend)[0, 0]
 
 
 def pyramid(finest: Tensor, sizes: tuple[int, ...]) -> dict[int, Tensor]:
