@@ -242,7 +242,7 @@ def gauss_newton(matrices, problem, x, divisor, matrix):
 
 
 @compiled
-def _damped_inverse(matrix):
+def damped_inverse(matrix):
     """``lbfgs.damped_inverse`` of one matrix, in place (Gauss and Jordan; damped, it is positive definite)."""
     n = len(matrix)
     largest = 0.0
@@ -409,7 +409,7 @@ def precondition(state, problem, matrices, divisor):
             inverse_hessian[i, j] = 0
             for a in range(entries):
                 inverse_hessian[i, j] += state.jacobian[a, i] * _dot(matrix[a], state.jacobian[:, j])
-    _damped_inverse(inverse_hessian)
+    damped_inverse(inverse_hessian)
 
 
 @compiled

@@ -5,15 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .compiled_lbfgs import _damped_inverse as damped_inverse
-from .compiled_lbfgs import criterion, curve_slabs, gauss_newton, problem_of, sum_slabs
+from .compiled_lbfgs import criterion, curve_slabs, damped_inverse, gauss_newton, problem_of, sum_slabs
 from .compiling import compiled
 from .fused_objective import FusedObjective
 from .initializer import LONGEST_STEP, RAW_SCALE, Initializer, Trajectory
 from .kernels import slab_count, work_space
+from .objective import Criterion
 from .threads import share_out
 
 RAW, DIRECTION, NEWTON = range(3)
@@ -43,8 +42,9 @@ class Walk(NamedTuple):
     memory: Array
 
 
-def follow_level(network: Initializer, trajectory: Trajectory, objective: FusedObjective, number: int) -> Trajectory:
+def follow_level(network: Initializer, trajectory: Trajectory, objective: Criterion, number: int) -> Trajectory:
     """``network.level`` but for rounding; no gradient of the weights can be had of it."""
+    assert isinstance(objective, FusedObjective)
     kind, layers = _KINDS[network.config.gradient_input], _layers(network, number)
     start = np.ascontiguousarray(trajectory.start.numpy())
     u, hidden, memory = (tensor.clone() for tensor in (trajectory.u, *trajectory.state))
@@ -54,16 +54,17 @@ def follow_level(network: Initializer, trajectory: Trajectory, objective: FusedO
 
 
 def _layers(network: Initializer, level: int) -> Layers:
-    def numbers(*tensors: Tensor) -> Array:
-        joined: Array = np.ascontiguousarray(torch.cat([tensor.detach() for tensor in tensors], -1).numpy())
-        return joined
-
     steps = network.config.steps
-    cells = [network.cells[k] for k in range(level * steps, (level + 1) * steps)]
-    gates = np.stack([numbers(cell.weight_ih, cell.weight_hh) for cell in cells])
-    biases = np.stack([numbers(cell.bias_ih + cell.bias_hh) for cell in cells])
-    ends = (numbers(tensor) for tensor in (network.L_out.weight, network.L_out.bias))
-    return Layers(numbers(network.L_in.weight), numbers(network.L_in.bias), gates, biases, *ends)
+    cells = [cell for cell in network.cells[level * steps : (level + 1) * steps] if isinstance(cell, nn.LSTMCell)]
+    gates = np.stack([np.concatenate((_numbers(cell.weight_ih), _numbers(cell.weight_hh)), 1) for cell in cells])
+    biases = np.stack([_numbers(cell.bias_ih) + _numbers(cell.bias_hh) for cell in cells])
+    into, out = network.L_in, network.L_out
+    return Layers(_numbers(into.weight), _numbers(into.bias), gates, biases, _numbers(out.weight), _numbers(out.bias))
+
+
+def _numbers(tensor: Tensor) -> Array:
+    found: Array = np.ascontiguousarray(tensor.numpy(force=True))
+    return found
 
 
 @compiled

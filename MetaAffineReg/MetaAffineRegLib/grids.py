@@ -53,7 +53,7 @@ class PairGrids:
 
         def lay(first: int, last: int) -> None:
             for k in range(first, last):
-                finest = resample(images[k], lattices[k], max(sizes), windows[k], dtype=dtype, device=device)
+                finest = resample(images[k], lattices[k], max(sizes), windows[k], dtype=dtype, device=device, backend=backend)
                 for size, level in pyramid(finest[None], sizes).items():
                     levels[size][k % 2, k // 2] = level[0]
 

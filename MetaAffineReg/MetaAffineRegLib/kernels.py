@@ -38,14 +38,14 @@ def _inside(position, step, size, first, last):
 
 
 @compiled
-def _place_row(sizes, x, row, place, step):
-    """Which columns of a row of the fixed grid meet the moving image, first and last + 1; where the first of them lies in the bordered
-    image, and the way to the next, go to ``place`` and ``step`` (x, y, z)."""
+def place_row(grid, sizes, x, row, place, step):
+    """Which columns of a row of a grid meet the moving image of ``sizes``, first and last + 1; where the first of them lies in the
+    bordered image, and the way to the next, go to ``place`` and ``step`` (x, y, z)."""
     d = len(sizes)
-    columns = sizes[d - 1]
+    columns = grid[d - 1]
     first, last = 0, columns
-    y = (2 * (row % sizes[d - 2]) + 1) / sizes[d - 2] - 1
-    z = (2 * (row // sizes[d - 2]) + 1) / sizes[0] - 1
+    y = (2 * (row % grid[d - 2]) + 1) / grid[d - 2] - 1
+    z = (2 * (row // grid[d - 2]) + 1) / grid[0] - 1
     for direction in range(d):
         size = sizes[d - 1 - direction]
         at = x[direction, d] + x[direction, 0] * (1 / columns - 1) + x[direction, 1] * y
@@ -146,7 +146,7 @@ def evaluate(term, sizes, fixed, words, x, first, last, work, sums):
         for j in range(d):
             matrix[i, j] = x[i, j]
     for row in range(first, last):
-        start, end = _place_row(sizes, x, row, place, step)
+        start, end = place_row(sizes, sizes, x, row, place, step)
         if term.outside:
             for i in range(columns):
                 if i < start or i >= end:
@@ -216,7 +216,7 @@ def curvature(term, sizes, fixed, words, x, first, last, work, matrix):
             turn[i, j] = x[i, j]
     at = np.ones(d + 1)  # of a sample: its normalised coordinates, and one
     for row in range(first, last):
-        start, end = _place_row(sizes, x, row, place, step)
+        start, end = place_row(sizes, sizes, x, row, place, step)
         if end <= start:
             continue
         _read_row(sizes, words, place, step, end - start, shares, offsets, corners)

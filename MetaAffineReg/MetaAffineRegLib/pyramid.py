@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .backends import Backend
 from .geometry import Matrix
 from .image import Image
-from .sampling import mapped_grid, sample
+from .sampling import sample_mapped
 
 _SAME = 1e-7  # normalised: far below what float32 tells apart
 
@@ -22,6 +23,7 @@ def resample(
     *,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
+    backend: Backend = "torch",
 ) -> Tensor:
     """The image on a grid of ``size`` samples an axis over [-1, 1]^d of ``frame`` (4 x 4, normalised -> LPS mm), ``(2, *S)``.
 
@@ -46,7 +48,7 @@ def resample(
     both = torch.cat((values, torch.ones_like(values)), 1)
     if set(shape) == {size} and np.allclose(matrix, np.eye(d), atol=_SAME) and np.allclose(offset, 0, atol=_SAME):
         return both[0]  # the grid's samples are the image's
-    return sample(both, mapped_grid(to_lattice, (size,) * d, dtype))[0]
+    return sample_mapped(both, to_lattice[None], (size,) * d, backend)[0, 0]
 
 
 def pyramid(finest: Tensor, sizes: tuple[int, ...]) -> dict[int, Tensor]:

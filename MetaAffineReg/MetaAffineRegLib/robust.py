@@ -144,7 +144,9 @@ class _Stages:
         plan, coarsest, d = self.plan, self.levels[self.plan.search], base.shape[1]
         count = max(1, round(full_count * self.rotation_range / 180)) if d == 2 else full_count
         turns = rotations(d, count, self.rotation_range)
-        x, value = starts(self.grids.fixed[coarsest], self.grids.moving[coarsest], base, turns, translations, plan.each, plan.features)
+        x, value = starts(
+            self.grids.fixed[coarsest], self.grids.moving[coarsest], base, turns, translations, plan.each, plan.features, self.grids.backend
+        )
         pair = torch.arange(len(base), device=base.device).repeat_interleave(x.shape[1])
         there = torch.isfinite(value.flatten())
         return Candidates(x.flatten(0, 1)[there], pair[there], value.flatten()[there])

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .backends import Backend
+
 
 def axis_coordinates(size: int, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Tensor:
     """Normalised coordinates of the samples along one axis, ``(size,)``; kept, so not to be written to."""
@@ -38,6 +40,17 @@ def mapped_grid(x: Tensor, shape: torch.Size | tuple[int, ...], dtype: torch.dty
 def sample(images: Tensor, grid: Tensor) -> Tensor:
     """Values of images ``(B, C, *S)`` at grid ``(B, *T, d)``, ``(B, C, *T)``."""
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def sample_mapped(images: Tensor, x: Tensor, shape: tuple[int, ...], backend: Backend = "torch") -> Tensor:
+    """Values of images ``(B, C, *S)`` under maps x ``(B, M, d, d + 1)`` on a grid of ``shape``, ``(B, M, C, *shape)``."""
+    if backend == "numba":
+        from .compiled_sampling import sample_mapped as compiled_sample_mapped
+
+        return compiled_sample_mapped(images, x, shape)
+    batch, count, d = x.shape[:3]
+    grid = mapped_grid(x.flatten(0, 1), shape, images.dtype).view(batch, count * shape[0], *shape[1:], d)
+    return sample(images, grid).view(batch, -1, count, *shape).transpose(1, 2)
 
 
 def grid_derivative(images: Tensor, grid: Tensor, cotangent: Tensor) -> Tensor:

@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .backends import Backend
 from .correlation_features import INTENSITY_WAVES, Features
-from .sampling import axis_coordinates, mapped_grid, sample
+from .sampling import axis_coordinates, sample_mapped
 from .threads import share_torch
 
 Translations = Literal["search", "mass", "centre"]
@@ -51,6 +52,7 @@ def starts(
     translations: Translations = "search",
     each: int = 1,
     features: Features = INTENSITY_WAVES,
+    backend: Backend = "torch",
 ) -> tuple[Tensor, Tensor]:
     """Maps ``(B, S, d, d + 1)`` and the share of the content that they leave unexplained, ``(B, S)``, both float64.
 
@@ -61,7 +63,7 @@ def starts(
     batch, d = base.shape[:2]
     matrices = base[:, None, :, :d] @ turns.to(base)  # (B, S, d, d)
     if translations == "search":
-        shifts, values = _search(fixed, moving, matrices, base[:, None, :, d:], features, each)
+        shifts, values = _search(fixed, moving, matrices, base[:, None, :, d:], features, each, backend)
         matrices = matrices.repeat_interleave(each, 1)
         offsets = matrices @ shifts[..., None] + base[:, None, :, d:]
         return torch.cat((matrices, offsets), -1), values
@@ -79,7 +81,9 @@ def centre_of_mass(images: Tensor) -> Tensor:
     return torch.stack([(profile * z).sum(1) / profile.sum(1).clamp_min(1e-12) for profile in profiles], 1)
 
 
-def _search(fixed: Tensor, moving: Tensor, matrices: Tensor, offset: Tensor, features: Features, each: int) -> tuple[Tensor, Tensor]:
+def _search(
+    fixed: Tensor, moving: Tensor, matrices: Tensor, offset: Tensor, features: Features, each: int, backend: Backend
+) -> tuple[Tensor, Tensor]:
     """The best shifts t of fixed points, phi(z) = matrix (z + t) + offset, ``(B, S each, d)``, and their values ``(B, S each)``."""
     n, d = fixed.shape[-1], fixed.ndim - 2
     fields, floor = features.partners(fixed)
@@ -98,7 +102,7 @@ def _search(fixed: Tensor, moving: Tensor, matrices: Tensor, offset: Tensor, fea
     def search(first: int, last: int) -> None:
         for pairs, turns in parts[first:last]:
             numbers = (partners[pairs], floor[pairs], channels[pairs], offset[pairs], matrices[pairs, turns])
-            found[pairs, turns] = _search_some(*numbers, features, each).unflatten(1, (-1, each))
+            found[pairs, turns] = _search_some(*numbers, features, each, backend).unflatten(1, (-1, each))
 
     share_torch(search, len(parts))
     found = found.flatten(1, 2)
@@ -106,17 +110,16 @@ def _search(fixed: Tensor, moving: Tensor, matrices: Tensor, offset: Tensor, fea
 
 
 def _search_some(
-    partners: Tensor, floor: Tensor, channels: Tensor, offset: Tensor, matrices: Tensor, features: Features, each: int
+    partners: Tensor, floor: Tensor, channels: Tensor, offset: Tensor, matrices: Tensor, features: Features, each: int, backend: Backend
 ) -> Tensor:
     """Shifts and values ``(B, S each, d + 1)``."""
-    batch, count, d = matrices.shape[:3]
+    count, d = matrices.shape[1:3]
     n = channels.shape[-1]
     axes = tuple(range(-d, 0))
     # The moving image, turned, on a grid twice as wide: then no shift within half the fixed image wraps around.
-    wide = torch.cat((2 * matrices, offset.expand(-1, count, -1, -1)), -1).flatten(0, 1)
-    grid = mapped_grid(wide, (2 * n,) * d, channels.dtype).view(batch, count * 2 * n, *(2 * n,) * (d - 1), d)
-    turned = sample(channels, grid).view(batch, -1, count, *(2 * n,) * d)
-    spectra = torch.fft.rfftn(features.turned(turned.transpose(1, 2), matrices), dim=axes)
+    wide = torch.cat((2 * matrices, offset.expand(-1, count, -1, -1)), -1)
+    turned = sample_mapped(channels, wide, (2 * n,) * d, backend)
+    spectra = torch.fft.rfftn(features.turned(turned, matrices), dim=axes)
     sums = [(spectra * partner[:, None]).sum(2) for partner in partners.unbind(1)]
     shifts = (..., *(slice(n + 1),) * d)
     unexplained, content = (torch.fft.irfftn(total, (2 * n,) * d, axes)[shifts] for total in sums)

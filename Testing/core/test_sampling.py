@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from MetaAffineRegLib import affine
-from MetaAffineRegLib.sampling import axis_coordinates, grid_derivative, mapped_grid, pull_back, sample
+from MetaAffineRegLib.sampling import axis_coordinates, grid_derivative, mapped_grid, pull_back, sample, sample_mapped
 
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3])
 SHAPES = {2: (9, 7), 3: (7, 6, 5)}
@@ -118,3 +118,18 @@ def test_sums_over_samples_are_made_in_double_precision(d):
     found = pull_back(derivative)[0].numpy()
     for column, values in enumerate([*z, np.ones(size)]):
         np.testing.assert_allclose(found[:, column], (expected[0] * values[..., None]).sum(tuple(range(d))), atol=2e-3)
+
+
+@DIMENSIONS
+def test_compiled_samples_are_those_of_torch(d):
+    """Of several maps of each image, inside, across the border and outside; the grid has a shape of its own."""
+    pytest.importorskip("numba")
+    images, shape = random(2, 3, *SHAPES[d]).float(), tuple(n + 2 for n in SHAPES[d])
+    x = maps(8, d).view(2, 4, d, d + 1)
+    x[:, 1, 0, d] += 0.9
+    x[:, 2, -1, d] -= 5
+    x[:, 3] *= 3
+    expected, found = (sample_mapped(images, x, shape, backend) for backend in ("torch", "numba"))
+    assert found.shape == (2, 4, 3, *shape)
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-5)
+    assert not found[:, 2].any() and all(found[:, k].any() for k in (0, 1, 3))

@@ -21,9 +21,9 @@ PACKAGES = (
 # Rooms of MetaAffineRegLib, a floor a line; each imports only rooms that stand before it.
 LIBRARY = (
     *("errors", "files", "affine", "model_card", "user_models", "freedom", "geometry", "map_figures", "image", "intensity", "lbfgs"),
-    *("sampling", "pyramid", "backends", "compiling", "threads"),
+    *("backends", "compiling", "threads", "kernels", "compiled_sampling", "sampling", "pyramid"),
     *("data_terms", "normalized_gradients", "correlation", "mutual_information", "regularizer", "objective"),
-    *("kernels", "kernel_intensities", "kernel_edges", "compiled_lbfgs", "fused_objective", "grids"),
+    *("kernel_intensities", "kernel_edges", "compiled_lbfgs", "fused_objective", "grids"),
     *(
         "initializer",
         "compiled_steps",
