@@ -37,7 +37,12 @@ from .threads import allowed, share_out, torch_in_one_thread
 
 MethodName = Literal["robust", "comb", "learn", "plain"]
 METHODS: tuple[MethodName, ...] = ("robust", "comb", "learn", "plain")
-DEFAULT_MODEL = {("robust", 2): "general-2d", ("comb", 2): "heads", ("learn", 2): "heads"}
+DEFAULT_MODEL = {
+    ("robust", 2): "general-2d",
+    ("comb", 2): "heads",
+    ("learn", 2): "heads",
+    **{(method, 3): "general-3d" for method in ("robust", "comb", "learn")},
+}
 LEVELS = {2: (16, 32, 64, 128), 3: (12, 24, 48, 96)}
 _LEAST_SHARE = {2: 8, 3: 1}  # pairs, with which a thread has enough to do by itself
 _CHUNK_BYTES = 128 << 20  # of working memory for one batch of pairs
@@ -287,15 +292,13 @@ def _register_batch(
     levels = LEVELS[grids.dimension]
     network = _on_device(model.network, device) if model else None
     start = torch.from_numpy(np.stack([frame.start for frame in frames])).to(device)
-    method = _method(settings, model)
-    if method == "robust":
+    if settings.method == "robust":
         searched = (settings.freedom, settings.rotation_range, report, settings.data_term)
         outcome = robust_with_second_search(grids, levels, start, network, *searched)
     else:
-        outcome = single_start(grids, levels, start, method, network, settings.freedom, settings.outside, report)
+        outcome = single_start(grids, levels, start, settings.method, network, settings.freedom, settings.outside, report)
     seconds = preparation + (time.perf_counter() - started) / len(frames)
-    notes = () if method == settings.method else ("No model is shipped for this dimension, so the method plain was used.",)
-    common = {"seconds": seconds, "device": str(device), "method": method, "model": model.name if model else None}
+    common = {"seconds": seconds, "device": str(device), "method": settings.method, "model": model.name if model else None}
     return [
         Result(
             fixed_to_moving_lps=frame.to_lps(outcome.x[row].cpu().numpy()),
@@ -303,7 +306,7 @@ def _register_batch(
             criterion_after=float(outcome.after[row]),
             evaluations=float(outcome.evaluations[row]),
             confidence=_confidence(outcome.evidence, row, frame, levels[-1], settings.data_term) if outcome.evidence else None,
-            notes=(*_warnings(outcome, row), *notes),
+            notes=_warnings(outcome, row),
             **common,  # type: ignore[arg-type]
         )
         for row, frame in enumerate(frames)
@@ -337,11 +340,6 @@ def _warnings(outcome: Outcome, row: int) -> tuple[str, ...]:
     if np.linalg.det(matrix) <= 0 or singular.max() > 2 or singular.min() < 0.5:
         return ("The result mirrors the image or changes its size by more than a factor of two: do not trust it unless its start did so.",)
     return ()
-
-
-def _method(settings: Settings, model: Model | None) -> MethodName:
-    """The method asked for, or plain where it needs a model and there is none; robust does without."""
-    return "plain" if model is None and settings.method != "robust" else settings.method
 
 
 def _model(settings: Settings, dimension: int) -> Model | None:

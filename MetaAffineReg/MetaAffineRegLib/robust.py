@@ -2,7 +2,8 @@
 
 1. Starts: rotations over the range, each with the translations that an exhaustive search finds; L-BFGS over the rigid maps on the
    coarsest grid, and the best of them go on.
-2. From each, in one batch on the coarse grids, the learned steps; and from the few best, unlearned, L-BFGS over the rigid maps.
+2. From each, in one batch on the coarse grids, the learned steps; and from the few best, unlearned, L-BFGS over the rigid maps.  In
+   space the learned steps set out from all starts, those of step 1 and others on the centres, and the best go on from level to level.
 3. The judge is equation (1) with the share of content left unexplained as D, and the distortion as S.  The best distinct basins, the
    given start among those judged, are refined with the freedom asked for; on each finer grid fewer of them stay.
 4. The best at the finest grid is the result: never worse than the start by the criterion.
@@ -53,8 +54,8 @@ class Plan:
     a rotation; centred: so many rotations besides, once with the centres of mass and once with those of the images on each other;
     polished: how many of them are refined on that level; starts: how many of these go on; learned, unlearned: the branches they take,
     unlearned being the freedom of its maps (None leaves it out) and unlearned_starts how many take it, sifted: chosen of so many after
-    some iterations (None: without); led: the learned steps set out from the searched starts, and so many go on after their first level
-    (None: from the polished ones, and all); basins: how many stay for the third and for the fourth level; margins: of the starts and
+    some iterations (None: without); led: a network that reads what is compared takes the place of both branches, from all starts, and of
+    each pair so many go on after its first level; basins: how many stay for the third and for the fourth level; margins: of the starts and
     of these basins only such whose value is that close to the best; features: of the search; coarse, fine: data terms of the first two
     and of the last two levels; gamma: weight of the regularizer; curvature: whether the Gauss-Newton matrix is the initial Hessian of
     L-BFGS; witness: data term whose values at the result tell how sure it is, None for those of fine; sees: data term whose gradients
@@ -95,7 +96,9 @@ _EDGES = Plan(
     learned=False,
 )
 _EDGES_2D = replace(_EDGES, rotations=36, search=1, starts=40, unlearned_starts=40, basins=(8, 3), margins=(0.2, 0.2, 0.1))
-_EDGES_3D = replace(_EDGES, rotations=120, fine=faint_gradients)
+# In space centres on each other do better than a search of translations where something fills the field of view.
+_SPACE = Plan(rotations=12, centred=30, polished=200, starts=24, sifted=24, unlearned_starts=6, led=16, margins=(0.2, 0.1, 0.04))
+_EDGES_3D = replace(_SPACE, centred=60, learned=False, features=_EDGES.features, coarse=normalized_gradients, fine=faint_gradients)
 _TERMS: dict[Look, DataTerm] = {
     "correlation": correlation,
     "local-correlation": local_correlation,
@@ -105,7 +108,7 @@ _TERMS: dict[Look, DataTerm] = {
 # ``_TERMS`` refine what a search by edges finds, and choose of it; edges tell how sure the result is.
 PLANS: dict[tuple[Look, int], Plan] = {
     ("intensities", 2): Plan(),
-    ("intensities", 3): Plan(rotations=120, polished=120, margins=(0.08, 0.1, 0.04)),
+    ("intensities", 3): _SPACE,
     ("edges", 2): _EDGES_2D,
     ("edges", 3): _EDGES_3D,
     **{(look, 2): replace(_EDGES_2D, fine=term, witness=_EDGES_2D.fine) for look, term in _TERMS.items()},
@@ -164,20 +167,44 @@ class _Stages:
         return self.refined(found.best(plan.unlearned_starts), size, _UNLEARNED, plan.unlearned)
 
     def learned(self, found: Candidates, network: Initializer) -> Candidates:
+        """Where the learned steps lead."""
+        trajectory = network.begin(found.x)
+        for number in range(len(network.config.levels)):
+            trajectory = self._followed(network, trajectory, found.pair, number)
+        return self._reached(trajectory, found)
+
+    def led(self, found: Candidates, network: Initializer) -> Candidates:
         """Where the learned steps lead; after each level but the last only the best of each pair go on."""
-        read = network.config.data_terms
-        term = self.plan.sees or (self.plan.coarse if self.plan.coarse in read else read[0])
-        trajectory, each = network.begin(found.x), network.config.steps * (2 if network.config.gradient_input == "newton" else 1)
-        for number, size in enumerate(network.config.levels):
-            if number and self.plan.led:
+        assert self.plan.led is not None
+        trajectory = network.begin(found.x)
+        for number in range(len(network.config.levels)):
+            if number:
                 rows = found.best_rows(self.plan.led, self.plan.margins[0])
                 found, trajectory = found.select(rows), trajectory.select(rows)
-            trajectory = _led(network, trajectory, self.grids.objective(size, term).select(found.pair), number)
-            self.count(found.pair, each * self.grids.cost(size))
-            if self.plan.led or number == len(network.config.levels) - 1:
-                parameters = freedom(self.freedom_name, trajectory.x)
-                found = self.judged(Candidates(parameters.maps(parameters.origin), found.pair, found.value), self.levels[1])
+            trajectory = self._followed(network, trajectory, found.pair, number)
+            found = self._reached(trajectory, found)
         return found
+
+    def _followed(self, network: Initializer, trajectory: Trajectory, pair: Tensor, number: int) -> Trajectory:
+        """Through the steps of a level of the network, compiled where the criterion is."""
+        config = network.config
+        size, term = config.levels[number], self.plan.sees or (self.plan.coarse if self.reads(network) else config.data_terms[0])
+        objective = self.grids.objective(size, term).select(pair)
+        self.count(pair, config.steps * (2 if config.gradient_input == "newton" else 1) * self.grids.cost(size))
+        if isinstance(objective, Objective):
+            return network.level(trajectory, objective, number)
+        from .compiled_steps import follow_level
+
+        return follow_level(network, trajectory, objective, number)
+
+    def _reached(self, trajectory: Trajectory, found: Candidates) -> Candidates:
+        """Where the candidates have come to, judged."""
+        parameters = freedom(self.freedom_name, trajectory.x)
+        return self.judged(Candidates(parameters.maps(parameters.origin), found.pair, found.value), self.levels[1])
+
+    def reads(self, network: Initializer) -> bool:
+        """Whether the network has learned to read what is compared."""
+        return self.plan.coarse in network.config.data_terms
 
     def judged(self, found: Candidates, size: int) -> Candidates:
         """With values on the grid of ``size``."""
@@ -253,13 +280,17 @@ def robust(
     judged = stages.judged(own, levels[1])
     report("search of starts", 0.05)
     searched = stages.searched(start)
-    found = stages.polished(searched)
-    if network is not None and plan.learned:
-        report("learned steps", 0.3)
-        judged = judged.joined(stages.learned(searched if plan.led else found, network))
-    if plan.unlearned:
-        report("unlearned steps", 0.4)
-        judged = judged.joined(stages.unlearned(found))
+    if network is not None and plan.led and stages.reads(network):
+        report("learned steps", 0.2)
+        judged = judged.joined(stages.led(searched, network))
+    else:
+        found = stages.polished(searched)
+        if network is not None and plan.learned:
+            report("learned steps", 0.3)
+            judged = judged.joined(stages.learned(found, network))
+        if plan.unlearned:
+            report("unlearned steps", 0.4)
+            judged = judged.joined(stages.unlearned(found))
     found = judged.best(plan.basins[0], plan.margins[1])
     report(f"refinement on a grid of {levels[2]}{_so_far(found, stages)}", 0.5)
     found = stages.refined(found, levels[2], _REFINE).best(2)
@@ -274,15 +305,6 @@ def robust(
     report(f"registration the other way round{_so_far(found, stages)}", 0.9)
     evidence = _evidence(stages, start, x, after, margin, runner_up)
     return Outcome(x, before.value, after, stages.evaluations, evidence)
-
-
-def _led(network: Initializer, trajectory: Trajectory, objective: Criterion, number: int) -> Trajectory:
-    """Through the steps of a level, compiled where the criterion is."""
-    if isinstance(objective, Objective):
-        return network.level(trajectory, objective, number)
-    from .compiled_steps import follow_level
-
-    return follow_level(network, trajectory, objective, number)
 
 
 def _so_far(found: Candidates, stages: _Stages) -> str:

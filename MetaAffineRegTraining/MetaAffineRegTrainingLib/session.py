@@ -35,7 +35,6 @@ _RATE, _RATE_OF_TUNING = 0.005, 0.002
 _EVALUATIONS = 12  # on the way
 _SHARE_OF_EVALUATIONS = 0.2  # of the time, at most
 _SECONDS_BETWEEN_STATES, _SECONDS_BETWEEN_REPORTS = 15.0, 0.5
-_SHIPPED_IN_SPACE = "no model"
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -225,13 +224,8 @@ class Session:
         trainer.take_best()
         pairs = self._pairs("verdict")
         new = evaluation.errors(pairs, trainer.network)
-        name = DEFAULT_MODEL.get(("robust", self._dimension))
-        if name is None:  # learned steps of no model: the start itself, refined by nothing
-            plain = evaluation.errors(pairs, None, ["plain", "robust"])
-            shipped, shown = {**plain, "learn": plain["plain"]}, _SHIPPED_IN_SPACE
-        else:
-            network = load(name).network.to(self._device)
-            shipped, shown = evaluation.errors(pairs, network, ["learn", "comb", "robust"]), name
+        shown = DEFAULT_MODEL["robust", self._dimension]
+        shipped = evaluation.errors(pairs, load(shown).network.to(self._device), ["learn", "comb", "robust"])
         volume = torch.tensor(self._volume_of_source)[pairs.chosen.cpu()]
         judged = verdict(new, shipped, volume, shown)
         if self.sources.volumes_held_out == 0:
@@ -273,10 +267,10 @@ class Session:
         if self._initial is not None:
             config = self._network_of(self._initial)
         work_size = 2 * max(config.levels)
-        makers = [
+        trained, held_out = (
             [PairMaker(stack, config.levels, *self._distributions(), term) for term in config.data_terms]
             for stack in (self._stack(images, work_size) for images in (self.sources.trained, self.sources.held_out))
-        ]
+        )
         training = TrainingConfig(
             steps=s.steps or None,
             seconds=None if s.steps else 60 * s.minutes,
@@ -286,7 +280,7 @@ class Session:
             seed=s.seed,
         )
         initial = self._initial.network if self._initial else None
-        return Trainer(config, training, *makers, self._device, self._ranks, initial)
+        return Trainer(config, training, trained, held_out, self._device, self._ranks, initial)
 
     def _network_of(self, model: Model) -> InitializerConfig:
         config = model.network.config

@@ -10,7 +10,7 @@ from MetaAffineRegTrainingLib.settings import TrainingSettings
 from MetaAffineRegWidgets.parameters import Device
 
 VOLUME_ROLE = "trainingVolume"  # of the references to the checked volumes
-_SHIPPED = {"slices": "general-2d", "blocks": ""}  # the model to start from
+_SHIPPED = {"slices": "general-2d", "blocks": "general-3d"}  # the model to start from
 
 
 class Kind(Enum):

@@ -385,7 +385,7 @@ def test_learned_steps_from_the_searched_starts_let_the_best_of_them_go_on():
     pairs = [pair(truth, seed) for seed, truth in enumerate(FAR)]
     network = checkpoint.load(DEFAULT_MODEL["robust", 2]).network
     stages, start = stages_of(pairs, replace(PLAN, rotations=20, led=4, margins=(1.0, 0.1, 0.04)))
-    found = stages.learned(stages.searched(start), network)
+    found = stages.led(stages.searched(start), network)
     assert all(1 <= int((found.pair == row).sum()) <= 4 for row in range(3))
     assert_best_is_near(found, pairs)
 
