@@ -27,7 +27,7 @@ from .grids import PairGrids
 from .initializer import Initializer, Trajectory
 from .mutual_information import mutual_information
 from .normalized_gradients import NormalizedGradients, faint_gradients, normalized_gradients
-from .objective import Criterion, Objective
+from .objective import BatchCriterion, Criterion
 from .outcome import Evidence, Outcome
 from .regularizer import Distortion
 from .starts import Translations, rotations, starts
@@ -277,8 +277,8 @@ def robust(
 
 
 def _led(network: Initializer, trajectory: Trajectory, objective: Criterion, number: int) -> Trajectory:
-    """Through the steps of a level, compiled where the criterion is."""
-    if isinstance(objective, Objective):
+    """Through the steps of a level, compiled for the CPU where the criterion is."""
+    if isinstance(objective, BatchCriterion):
         return network.level(trajectory, objective, number)
     from .compiled_steps import follow_level
 
