@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+if not Path("/proc/driver/nvidia").exists():  # no GPU: Triton interprets its kernels; it looks when it is imported
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 

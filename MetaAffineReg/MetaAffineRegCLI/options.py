@@ -50,9 +50,10 @@ def add_registration_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--backend",
-        choices=["auto", "torch", "numba"],
+        choices=["auto", "torch", "numba", "triton"],
         default="auto",
-        help="what computes the criterion: torch, or kernels compiled for the CPU where numba is installed (default: these)",
+        help="what computes the criterion: torch, or kernels compiled by numba for the CPU or by Triton for an NVIDIA GPU, where these are "
+        "installed (default: the kernels)",
     )
     parser.add_argument(
         "--outside",

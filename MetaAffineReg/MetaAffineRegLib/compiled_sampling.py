@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .backends import BORDER
 from .compiling import compiled
-from .kernels import BORDER, bilinear, place_row
+from .kernels import bilinear, place_row
 from .threads import share_out
 
 

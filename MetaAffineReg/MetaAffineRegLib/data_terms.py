@@ -47,16 +47,11 @@ class DataTerm(ABC):
 
     def ratio(self, cost: Tensor, content: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """D and its derivatives by cost and content, all ``(B,)``."""
-        floor, price = self.floor_and_price(fixed)
-        divisor = self.divisor(content, fixed)
-        missing = (floor - content).clamp_min(0)
-        value = (cost + price * missing) / divisor
-        # d value / d content: through the divisor above the floor, through the price below
-        return value, 1 / divisor, torch.where(missing > 0, -price, -value) / divisor
+        return floored_ratio(cost, content, *self.floor_and_price(fixed))
 
     def divisor(self, content: Tensor, fixed: Tensor) -> Tensor:
         """max(content, floor)."""
-        return torch.maximum(content, self.floor_and_price(fixed)[0]).clamp_min(EMPTY)
+        return floored(content, self.floor_and_price(fixed)[0])
 
 
 class IntensityTerm(DataTerm):
@@ -214,6 +209,20 @@ overlap_mean_squares = OverlapMeanSquares()
 unexplained_content = UnexplainedContent(0.15)
 unexplained_detail = UnexplainedContent(0.1)  # for fine grids, where little is averaged away
 unexplained_sides = UnexplainedSide(0.1, moving=False), UnexplainedSide(0.1, moving=True)
+
+
+def floored_ratio(cost: Tensor, content: Tensor, floor: Tensor, price: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """D and its derivatives by cost and content, all ``(B,)``, see ``DataTerm``."""
+    divisor = floored(content, floor)
+    missing = (floor - content).clamp_min(0)
+    value = (cost + price * missing) / divisor
+    # d value / d content: through the divisor above the floor, through the price below
+    return value, 1 / divisor, torch.where(missing > 0, -price, -value) / divisor
+
+
+def floored(content: Tensor, floor: Tensor) -> Tensor:
+    """max(content, floor), and not zero where an image shows nothing."""
+    return torch.maximum(content, floor).clamp_min(EMPTY)
 
 
 def overlap(fixed: Tensor, warped: Tensor) -> Tensor:

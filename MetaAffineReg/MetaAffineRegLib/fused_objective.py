@@ -3,18 +3,19 @@
 It needs numba, which torch does not; ``objective`` is the formula that it computes.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from . import compiled_lbfgs, data_terms, kernel_edges, kernel_intensities, kernels, threads
 from .data_terms import DataTerm
 from .freedom import Freedom, GroupFreedom
+from .fused_images import FusedImages
 from .lbfgs import Minimum
 from .normalized_gradients import NormalizedGradients
 from .regularizer import Distortion
@@ -23,32 +24,6 @@ _AT_ONCE = 100_000  # samples; work below this takes less than a millisecond, no
 _FEW = 4  # problems a thread, among which the slowest would be waited for
 Array = npt.NDArray[Any]
 How = tuple[int, float, bool, float]  # of ``minimize``: iterations, unit, curved, tolerance
-
-
-class FusedImages:
-    """The channels that a data term looks at in a batch of images ``(B, C, *S)`` on one grid, as the kernels read them."""
-
-    def __init__(self, fixed: Tensor, moving: Tensor):
-        self.sizes = tuple(fixed.shape[2:])
-        d = len(self.sizes)
-        self.fixed_tensor = fixed
-        self._floors: dict[DataTerm, tuple[Tensor, Tensor]] = {}
-        self.fixed = fixed.reshape(*fixed.shape[:2], -1, self.sizes[-1]).contiguous().numpy()
-        bordered = F.pad(moving, ((kernels.BORDER,) * (2 * d)) + (0, moving.shape[1] % 2)).movedim(1, -1).contiguous()
-        self.words = bordered.flatten(1, -2).numpy().view(np.int64)
-
-    def floor_and_price(self, data_term: DataTerm) -> tuple[Tensor, Tensor]:
-        """Those of the data term, see ``data_terms``; kept, since they are asked for often."""
-        if data_term not in self._floors:
-            self._floors[data_term] = data_term.floor_and_price(self.fixed_tensor)
-        return self._floors[data_term]
-
-    @classmethod
-    def of(cls, fixed: Tensor, moving: Tensor, data_term: DataTerm) -> "FusedImages":
-        """Those of images ``(B, 2, *S)``, values and coverage, for a data term; all intensity terms look at both."""
-        if isinstance(data_term, data_terms.IntensityTerm):
-            return cls(fixed, moving)
-        return cls(data_term.fixed_channels(fixed), data_term.moving_channels(moving))
 
 
 class FusedObjective:
@@ -62,7 +37,7 @@ class FusedObjective:
         inverse = torch.eye(d, dtype=torch.float64).repeat(batch, 1, 1) if regularizer is None else regularizer.inverse
         weight = torch.zeros(batch, dtype=torch.float64) if regularizer is None else regularizer.weight
         by_pair = (_array(numbers) for numbers in (floor, price, inverse, weight))
-        self._problems = (images.fixed, images.words, *by_pair)
+        self._problems = (_array(images.fixed.flatten(2, -2)), _array(images.words), *by_pair)
         self._term = _KERNEL_TERMS[type(data_term)](data_term)
         self._slabs = kernels.slab_count(images.sizes)
 
@@ -175,7 +150,7 @@ class FusedObjective:
 
     def _chunks(self, slabs: int) -> int:
         """In how many chunks a thread so many evaluations of a slab are done; none where one thread has done them sooner."""
-        return _FEW if slabs * self._images.fixed[0, 0].size >= _AT_ONCE * self._slabs else 0
+        return _FEW if slabs * math.prod(self._images.sizes) >= _AT_ONCE * self._slabs else 0
 
 
 _KERNEL_TERMS: dict[type, Callable[[Any], Any]] = {

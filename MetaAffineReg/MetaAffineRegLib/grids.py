@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .backends import Backend
 from .data_terms import DataTerm, IntensityTerm
+from .fused_images import FusedImages
 from .geometry import PairFrame
 from .image import Image
 from .intensity import Window, common_windows, window
@@ -19,7 +20,8 @@ from .regularizer import Distortion
 from .threads import share_torch
 
 if TYPE_CHECKING:
-    from .fused_objective import FusedImages
+    from .fused_objective import FusedObjective
+    from .triton_objective import TritonObjective
 
 
 class PairGrids:
@@ -72,15 +74,17 @@ class PairGrids:
 
     def objective(self, size: int, data_term: DataTerm, regularizer: Distortion | None = None) -> Criterion:
         """The criterion on the grid of ``size``."""
-        if self.backend == "numba":
-            from .fused_objective import FusedImages, FusedObjective
-
-            if FusedObjective.serves(data_term):
-                key = size, None if isinstance(data_term, IntensityTerm) else data_term
-                if key not in self._fused:
-                    self._fused[key] = FusedImages.of(self.fixed[size], self.moving[size], data_term)
-                return FusedObjective(self._fused[key], data_term, regularizer)
+        compiled = compiled_criterion(self.backend)
+        if compiled and compiled.serves(data_term):
+            return compiled(self._fused_images(size, data_term), data_term, regularizer)
         return Objective(data_term.fixed_channels(self.fixed[size]), data_term.moving_channels(self.moving[size]), data_term, regularizer)
+
+    def _fused_images(self, size: int, data_term: DataTerm) -> FusedImages:
+        """Kept, since all criteria on a grid share them; all intensity terms do."""
+        key = size, None if isinstance(data_term, IntensityTerm) else data_term
+        if key not in self._fused:
+            self._fused[key] = FusedImages.of(self.fixed[size], self.moving[size], data_term)
+        return self._fused[key]
 
     def select(self, rows: Tensor | slice) -> PairGrids:
         """The pairs ``rows`` (indices or a slice) only."""
@@ -94,3 +98,16 @@ class PairGrids:
     def cost(self, size: int) -> float:
         """Cost of one evaluation on the grid of ``size``, in evaluations on the finest."""
         return float((size / self.finest) ** self.dimension)
+
+
+def compiled_criterion(backend: Backend) -> type[FusedObjective] | type[TritonObjective] | None:
+    """That of a backend, None for torch; imported here, as it needs a package that may not be there, and seconds."""
+    if backend == "numba":
+        from .fused_objective import FusedObjective
+
+        return FusedObjective
+    if backend == "triton":
+        from .triton_objective import TritonObjective
+
+        return TritonObjective
+    return None

@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
+from .backends import BORDER
 from .compiling import compiled
 
-BORDER = 2  # zeros around the moving image: what lies just outside is read like the rest
 SLAB = 1 << 14  # samples of whole rows that are summed together; slabs are added in their order, whichever threads summed them
 
 

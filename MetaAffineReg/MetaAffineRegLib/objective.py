@@ -1,7 +1,8 @@
 """Equation (1): f(phi_x) = D(fixed, moving o phi_x) + gamma S(phi_x) and its exact gradient; the paper's figures are without S."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -41,7 +42,40 @@ class Criterion(Protocol):
         """The criterion of the candidates ``rows`` (indices) only."""
 
 
-class Objective:
+class BatchCriterion(ABC):
+    """A criterion whose candidates are minimised all at once, by ``lbfgs`` in torch."""
+
+    @abstractmethod
+    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """As in ``Criterion``."""
+
+    @abstractmethod
+    def curvature(self, x: Tensor) -> Tensor:
+        """The Gauss-Newton part of the Hessian of f at x ``(B, d, d + 1)``, ``(B, n, n)`` in float64, n = d (d + 1)."""
+
+    @abstractmethod
+    def select(self, rows: Tensor) -> Self:
+        """As in ``Criterion``."""
+
+    def value_gradient_curvature(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return *self.value_and_gradient(x), self.curvature(x)
+
+    def minimize(
+        self, freedom: Freedom, *, iterations: int, unit: float, curved: bool, tolerance: float, check: Callable[[], None]
+    ) -> Minimum:
+        function = ParametrizedObjective(self, freedom)
+        return minimize(
+            function,
+            freedom.origin,
+            iterations=iterations,
+            unit=unit,
+            curvature=function.curvature(freedom.origin) if curved else None,
+            tolerance=tolerance,
+            check=check,
+        )
+
+
+class Objective(BatchCriterion):
     """The criterion in torch, on any device; fixed and moving are ``(B, C, *S)`` with the channels of the data term."""
 
     def __init__(self, fixed: Tensor, moving: Tensor, data_term: DataTerm = mean_squares, regularizer: Distortion | None = None):
@@ -65,11 +99,7 @@ class Objective:
         more, slope = self._regularizer.value_and_gradient(x)
         return value + more, gradient + slope
 
-    def value_gradient_curvature(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return *self.value_and_gradient(x), self.curvature(x)
-
     def curvature(self, x: Tensor) -> Tensor:
-        """The Gauss-Newton part of the Hessian of f at x ``(B, d, d + 1)``, ``(B, n, n)`` in float64, n = d (d + 1)."""
         grid = self._grid(x)
         roots = self._data_term.curvature_roots(self._fixed, sample(self._moving, grid), x[..., :-1])
         matrix = torch.stack([normal_matrix(grid_derivative(self._moving, grid, root)) for root in roots]).sum(0)
@@ -78,23 +108,9 @@ class Objective:
     def overlap(self, x: Tensor) -> Tensor:
         return overlap(self._fixed, self.warped(x))
 
-    def minimize(
-        self, freedom: Freedom, *, iterations: int, unit: float, curved: bool, tolerance: float, check: Callable[[], None]
-    ) -> Minimum:
-        function = ParametrizedObjective(self, freedom)
-        return minimize(
-            function,
-            freedom.origin,
-            iterations=iterations,
-            unit=unit,
-            curvature=function.curvature(freedom.origin) if curved else None,
-            tolerance=tolerance,
-            check=check,
-        )
-
-    def select(self, rows: Tensor) -> "Objective":
+    def select(self, rows: Tensor) -> Self:
         regularizer = None if self._regularizer is None else self._regularizer.select(rows)
-        return Objective(self._fixed[rows], self._moving[rows], self._data_term, regularizer)
+        return type(self)(self._fixed[rows], self._moving[rows], self._data_term, regularizer)
 
     def _grid(self, x: Tensor) -> Tensor:
         return mapped_grid(x, self._fixed.shape[2:], self._moving.dtype)
@@ -107,7 +123,7 @@ class Objective:
 class ParametrizedObjective:
     """f as a function of the free parameters p ``(B, n)`` of the pairs."""
 
-    def __init__(self, objective: Objective, freedom: Freedom):
+    def __init__(self, objective: BatchCriterion, freedom: Freedom):
         self._objective, self._freedom = objective, freedom
 
     def value_and_gradient(self, p: Tensor) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,7 @@ from .errors import Cancelled, InputError
 from .freedom import FreedomName
 from .geometry import Matrix, PairFrame, pair_frame
 from .gpu_memory import in_parts
-from .grids import PairGrids
+from .grids import PairGrids, compiled_criterion
 from .image import Image
 from .initializer import Initializer
 from .model_card import available_models
@@ -212,11 +212,13 @@ def compute(batch: Batch, report: Progress = lambda stage, fraction: None) -> li
     def work(part: list[int], here: torch.device) -> list[Result]:
         grids = batch.grids
         pairs, frames = [batch.pairs[row] for row in part], [batch.frames[row] for row in part]
+        # where the memory of the GPU is not enough, its backend is of no use
+        settings = batch.settings if here == batch.device else replace(batch.settings, backend="auto")
         if grids is None or here != batch.device:
-            grids = _grids(pairs, frames, batch.settings, batch.model, here)
+            grids = _grids(pairs, frames, settings, batch.model, here)
         elif len(part) < len(batch.frames):
             grids = grids.select(torch.tensor(part, device=here))
-        settings, model, seconds = batch.settings, batch.model, batch.seconds / len(batch.pairs)
+        model, seconds = batch.model, batch.seconds / len(batch.pairs)
 
         def share(rows: slice, tell: Progress) -> list[Result]:
             return _register_batch(grids.select(rows), frames[rows], settings, model, here, seconds, tell)
@@ -227,6 +229,12 @@ def compute(batch: Batch, report: Progress = lambda stage, fraction: None) -> li
 
     found = in_parts(range(len(batch.pairs)), len(batch.pairs), batch.device, work)
     return [replace(result, notes=(*notes, *result.notes)) if notes else result for result, notes in found]
+
+
+def import_kernels() -> None:
+    """Import what computes the criterion where nobody chooses, on the CPU and on the GPU where there is one; it may take seconds."""
+    for device in {torch.device("cpu"), choose_device("auto")}:
+        compiled_criterion(choose_backend("auto", device, "float32"))
 
 
 def check_pair(fixed: Image, moving: Image, settings: Settings) -> None:

@@ -28,7 +28,7 @@ from .grids import PairGrids
 from .initializer import Initializer, Trajectory
 from .mutual_information import mutual_information
 from .normalized_gradients import NormalizedGradients, faint_gradients, normalized_gradients
-from .objective import Criterion, Objective
+from .objective import BatchCriterion, Criterion
 from .outcome import Evidence, Outcome
 from .regularizer import Distortion
 from .starts import Translations, rotations, starts
@@ -186,12 +186,12 @@ class _Stages:
         return found
 
     def _followed(self, network: Initializer, trajectory: Trajectory, pair: Tensor, number: int) -> Trajectory:
-        """Through the steps of a level of the network, compiled where the criterion is."""
+        """Through the steps of a level of the network, compiled for the CPU where the criterion is."""
         config = network.config
         size, term = config.levels[number], self.plan.sees or (self.plan.coarse if self.reads(network) else config.data_terms[0])
         objective = self.grids.objective(size, term).select(pair)
         self.count(pair, config.steps * (2 if config.gradient_input == "newton" else 1) * self.grids.cost(size))
-        if isinstance(objective, Objective):
+        if isinstance(objective, BatchCriterion):
             return network.level(trajectory, objective, number)
         from .compiled_steps import follow_level
 

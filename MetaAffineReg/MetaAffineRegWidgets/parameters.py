@@ -70,9 +70,15 @@ class Backend(Enum):
     AUTO = "auto"
     TORCH = "torch"
     NUMBA = "numba"
+    TRITON = "triton"
 
     def label(self) -> str:
-        return {Backend.AUTO: _("automatic"), Backend.TORCH: "PyTorch", Backend.NUMBA: _("compiled by numba (CPU)")}[self]
+        return {
+            Backend.AUTO: _("automatic"),
+            Backend.TORCH: "PyTorch",
+            Backend.NUMBA: _("compiled by numba (CPU)"),
+            Backend.TRITON: _("compiled by Triton (GPU)"),
+        }[self]
 
 
 @parameterNodeWrapper

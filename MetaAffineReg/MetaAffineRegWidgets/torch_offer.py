@@ -23,8 +23,7 @@ def isImported() -> bool:
 def importLibrary() -> None:
     """Import torch and the compiled kernels; on the main thread, as a thread beside Slicer's event loop would take a minute."""
     importlib.import_module("MetaAffineRegMRML.registration_nodes")
-    if importlib.util.find_spec("numba") is not None:
-        importlib.import_module("MetaAffineRegLib.fused_objective")
+    importlib.import_module("MetaAffineRegLib.registration").import_kernels()
 
 
 def install() -> str:

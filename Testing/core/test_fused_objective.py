@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from MetaAffineRegLib.backends import choose_backend
 from MetaAffineRegLib.data_terms import mean_squares, overlap_mean_squares, unexplained_content, unexplained_detail, unexplained_sides
 from MetaAffineRegLib.errors import Cancelled, InputError
 from MetaAffineRegLib.freedom import FREEDOMS, freedom
-from MetaAffineRegLib.fused_objective import FusedImages, FusedObjective
+from MetaAffineRegLib.fused_images import FusedImages
+from MetaAffineRegLib.fused_objective import FusedObjective
 from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.normalized_gradients import normalized_gradients
 from MetaAffineRegLib.objective import Objective
@@ -237,7 +239,6 @@ class TestChoice:
         cpu = torch.device("cpu")
         assert choose_backend("auto", cpu, "float32") == choose_backend("numba", cpu, "float32") == "numba"
         assert choose_backend("torch", cpu, "float32") == choose_backend("auto", cpu, "float64") == "torch"
-        assert choose_backend("auto", torch.device("cuda"), "float32") == "torch"
         monkeypatch.setattr(backends, "find_spec", lambda name: None)
         assert choose_backend("auto", cpu, "float32") == "torch"
         with pytest.raises(InputError, match="numba is not installed. Choose auto or torch"):
@@ -247,7 +248,8 @@ class TestChoice:
         ("changes", "words"),
         [
             ({"backend": "numba", "precision": "float64"}, "it computes in float32 and the precision is float64"),
-            ({"backend": "fortran"}, "There is no backend 'fortran'; choose auto, torch, numba."),
+            ({"backend": "triton", "device": "cpu"}, "it computes on an NVIDIA GPU and the device is cpu. Choose auto or torch."),
+            ({"backend": "fortran"}, "There is no backend 'fortran'; choose auto, torch, numba, triton."),
         ],
     )
     def test_what_cannot_be_had_is_told_before_anything_is_computed(self, changes, words):
@@ -255,21 +257,49 @@ class TestChoice:
         with pytest.raises(InputError, match=words):
             register([(image, image)], replace(Settings(), **changes))
 
-    def test_library_does_without_numba(self):
-        """In a Python where it can't be imported, as in Slicer before someone installs it."""
+    @pytest.mark.parametrize("platform", ["linux", "win32"])
+    @pytest.mark.parametrize("hindrance", [None, "there is no C compiler"])
+    def test_triton_on_a_gpu_where_it_can_be_had(self, platform, hindrance, monkeypatch):
+        cuda = torch.device("cuda")
+        monkeypatch.setattr(backends, "_trial", lambda device: hindrance)
+        monkeypatch.setattr(backends, "find_spec", lambda name: object())
+        monkeypatch.setattr(backends.sys, "platform", platform)
+        there = platform == "linux" and hindrance is None
+        assert choose_backend("auto", cuda, "float32") == ("triton" if there else "torch")
+        assert choose_backend("auto", cuda, "float64") == choose_backend("torch", cuda, "float32") == "torch"
+        if there:
+            assert choose_backend("triton", cuda, "float32") == "triton"
+            monkeypatch.setattr(backends, "find_spec", lambda name: None)
+            hindrance = "triton is not installed"
+        with pytest.raises(InputError, match=hindrance if platform == "linux" else "it needs Linux"):
+            choose_backend("triton", cuda, "float32")
+
+    def test_gpu_that_triton_fails_on_is_told_in_one_sentence(self, monkeypatch):
+        def fails(device):
+            raise RuntimeError("Failed to find\n  C compiler.")
+
+        monkeypatch.setitem(sys.modules, "MetaAffineRegLib.triton_kernels", SimpleNamespace(start=fails))
+        backends._trial.cache_clear()
+        try:
+            assert backends._trial(torch.device("cuda")) == "Triton can't compile for this GPU (Failed to find C compiler)"
+        finally:
+            backends._trial.cache_clear()
+
+    def test_library_does_without_numba_and_triton(self):
+        """In a Python where they can't be imported, as in Slicer before someone installs them."""
         program = """
 import sys
-sys.modules["numba"] = None
+sys.modules["numba"] = sys.modules["triton"] = None
 import importlib.util
 find = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *rest: None if name == "numba" else find(name, *rest)
+importlib.util.find_spec = lambda name, *rest: None if name in ("numba", "triton") else find(name, *rest)
 import numpy as np
 from MetaAffineRegLib.geometry import ImageGeometry
 from MetaAffineRegLib.image import Image
 from MetaAffineRegLib.registration import register
 array = np.zeros((1, 32, 32)); array[0, 8:20, 10:26] = 1
 image = Image.checked(array, ImageGeometry((32, 32, 1), np.eye(4)), "a")
-print(register([(image, image)])[0].status, "numba" in [name for name, module in sys.modules.items() if module])
+print(register([(image, image)])[0].status, {"numba", "triton"} & {name for name, module in sys.modules.items() if module} != set())
 """
         paths = {"PYTHONPATH": str(backends.__file__.rsplit("MetaAffineRegLib", 1)[0])}
         done = subprocess.run([sys.executable, "-c", program], env=paths, capture_output=True, text=True, check=False)

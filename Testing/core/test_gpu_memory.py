@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from core.made_images import affine, lattice, made
-from MetaAffineRegLib import registration
+from MetaAffineRegLib import backends, registration
 from MetaAffineRegLib.gpu_memory import IN_SMALLER_BATCHES, ON_CPU, in_parts
 from MetaAffineRegLib.registration import Settings, register
 
@@ -53,8 +53,9 @@ def test_cpu_without_memory_is_an_error():
         in_parts([0], 1, CPU, work)
 
 
-def test_registration_goes_on_on_the_cpu_and_says_so(monkeypatch):
-    """The results are those of the CPU."""
+@pytest.mark.parametrize("backend", ["auto", "triton"])
+def test_registration_goes_on_on_the_cpu_and_says_so(backend, monkeypatch):
+    """The results are those of the CPU, also where a backend of the GPU was asked for."""
     grids = registration._grids
 
     def on_small_gpu(pairs, frames, settings, model, device):
@@ -67,7 +68,10 @@ def test_registration_goes_on_on_the_cpu_and_says_so(monkeypatch):
     expected = register(pairs, Settings(method="plain", device="cpu"))
     monkeypatch.setattr(registration, "choose_device", lambda name: CUDA)
     monkeypatch.setattr(registration, "_grids", on_small_gpu)
-    results = register(pairs, Settings(method="plain"))
+    monkeypatch.setattr(backends, "_trial", lambda device: None)
+    monkeypatch.setattr(backends, "find_spec", lambda name: object())
+    monkeypatch.setattr(backends.sys, "platform", "linux")
+    results = register(pairs, Settings(method="plain", backend=backend))
     for result, wanted in zip(results, expected, strict=True):
         assert result.notes == (ON_CPU,) and result.device == "cpu"
         np.testing.assert_array_equal(result.fixed_to_moving_lps, wanted.fixed_to_moving_lps)

@@ -21,9 +21,9 @@ PACKAGES = (
 # Rooms of MetaAffineRegLib, a floor a line; each imports only rooms that stand before it.
 LIBRARY = (
     *("errors", "files", "affine", "model_card", "user_models", "freedom", "geometry", "map_figures", "image", "intensity", "lbfgs"),
-    *("backends", "compiling", "threads", "kernels", "compiled_sampling", "sampling", "pyramid"),
+    *("triton_terms", "triton_kernels", "backends", "compiling", "threads", "kernels", "compiled_sampling", "sampling", "pyramid"),
     *("data_terms", "normalized_gradients", "correlation", "mutual_information", "regularizer", "objective"),
-    *("kernel_intensities", "kernel_edges", "compiled_lbfgs", "fused_objective", "grids"),
+    *("fused_images", "kernel_intensities", "kernel_edges", "compiled_lbfgs", "fused_objective", "triton_objective", "grids"),
     *(
         "initializer",
         "compiled_steps",
@@ -40,7 +40,7 @@ LIBRARY = (
 )
 # What each package may import beyond the standard library and the house.
 FROM_OUTSIDE = {
-    "MetaAffineRegLib": {"numpy", "torch", "numba"},
+    "MetaAffineRegLib": {"numpy", "torch", "numba", "triton"},
     "MetaAffineRegCLI": {"numpy", "SimpleITK", "matplotlib", "distributed"},
     "MetaAffineRegMRML": {"numpy", "slicer", "vtk"},
     "MetaAffineRegWidgets": {"slicer", "vtk", "qt", "ctk", "PyTorchUtils", "SampleData"},

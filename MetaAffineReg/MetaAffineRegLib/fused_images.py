@@ -1,0 +1,35 @@
+"""The images of a batch as compiled kernels read them, on any device, and what they say beside: floors and prices."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .backends import BORDER
+from .data_terms import DataTerm, IntensityTerm
+
+
+class FusedImages:
+    """The channels that a data term looks at in a batch of float32 images ``(B, C, *S)`` on one grid.
+
+    fixed: as they are, in one piece; words ``(B, padded samples, W)``: the moving ones bordered, two channels of a sample in one int64.
+    """
+
+    def __init__(self, fixed: Tensor, moving: Tensor):
+        self.sizes = tuple(fixed.shape[2:])
+        self.fixed = fixed.contiguous()
+        self._floors: dict[DataTerm, tuple[Tensor, Tensor]] = {}
+        padding = ((BORDER,) * (2 * len(self.sizes))) + (0, moving.shape[1] % 2)
+        self.words = F.pad(moving, padding).movedim(1, -1).contiguous().flatten(1, -2).view(torch.int64)
+
+    @classmethod
+    def of(cls, fixed: Tensor, moving: Tensor, data_term: DataTerm) -> "FusedImages":
+        """Those of images ``(B, 2, *S)``, values and coverage, for a data term; all intensity terms look at both."""
+        if isinstance(data_term, IntensityTerm):
+            return cls(fixed, moving)
+        return cls(data_term.fixed_channels(fixed), data_term.moving_channels(moving))
+
+    def floor_and_price(self, data_term: DataTerm) -> tuple[Tensor, Tensor]:
+        """Those of the data term, see ``data_terms``; kept, since they are asked for often."""
+        if data_term not in self._floors:
+            self._floors[data_term] = data_term.floor_and_price(self.fixed)
+        return self._floors[data_term]
