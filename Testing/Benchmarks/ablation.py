@@ -10,6 +10,7 @@ from planned import run_plan
 from scoring import read_pairs
 
 from MetaAffineRegLib.data_terms import UnexplainedContent, mean_squares, overlap_mean_squares, unexplained_content
+from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.robust import PLANS, Plan
 
 TASKS = ("hands", "brain", "mri", "mri-affine", "mri-180", "mri-crop")
@@ -37,12 +38,24 @@ CHANGES: dict[str, dict[str, object] | None] = {
     "coarse scale on the fine levels too": {"fine": unexplained_content},
     "identity as initial Hessian": {"curvature": False},
 }
+CHANGES_IN_SPACE: dict[str, dict[str, object] | None] = {
+    "as it is": None,
+    "no second search (nor in the rows below)": {},
+    "classical: no learned steps, L-BFGS over rigid maps from the same starts": {"led": None, "learned": False},
+    "classical, over affine maps": {"led": None, "learned": False, "unlearned": "affine"},
+    "half of the starts": {"rotations": 6, "centred": 15},
+    "classical, half of the starts": {"rotations": 6, "centred": 15, "led": None, "learned": False},
+    "120 searched starts, none on centres": {"rotations": 120, "centred": 0},
+    "starts on centres alone": {"rotations": 0},
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``benchmark ablation``."""
     add_data_arguments(parser)
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="default: all")
+    parser.add_argument(
+        "--tasks", nargs="+", default=list(TASKS), metavar="TASK", help=f"folders of --data, of one dimension (default: {' '.join(TASKS)})"
+    )
 
 
 def run(arguments: argparse.Namespace) -> list[str]:
@@ -50,12 +63,17 @@ def run(arguments: argparse.Namespace) -> list[str]:
     check_data_arguments(arguments)
     pairs = {task: read_pairs(arguments.data / task, arguments.first) for task in arguments.tasks}
     count = {task: len(found) for task, found in pairs.items()}
-    run_plan(next(iter(pairs.values()))[:8], Plan(), arguments.device)  # warm
+    dimensions = {found[0].fixed.geometry.dimension for found in pairs.values()}
+    if len(dimensions) > 1:
+        raise InputError("The tasks mix slices and volumes; give those of one dimension.")
+    (d,) = dimensions
+    for task in arguments.tasks:
+        run_plan(pairs[task][:8] if d == 2 else pairs[task][:1], _plan(task, d), arguments.device)  # warm
     lines = []
-    for name, change in CHANGES.items():
-        plan = None if change is None else dataclasses.replace(PLANS["intensities", 2], **change)  # type: ignore[arg-type]
+    for name, change in (CHANGES if d == 2 else CHANGES_IN_SPACE).items():
         cells, evaluations, milliseconds = [], [], []
         for task in arguments.tasks:
+            plan = None if change is None else dataclasses.replace(_plan(task, d), **change)  # type: ignore[arg-type]
             done = run_plan(pairs[task], plan, arguments.device)
             cells.append(f"{100 * float(done.errors.right.mean()):.1f} %")
             evaluations.append(done.evaluations)
@@ -64,10 +82,16 @@ def run(arguments: argparse.Namespace) -> list[str]:
         total = len(arguments.tasks)
         lines.append(row(name, *cells, number(sum(evaluations) / total), f"{sum(milliseconds) / total:.0f}"))
     return [
-        f"Success below 1 px; {', '.join(f'{task}: {number_of}' for task, number_of in count.items())} pairs; {machine(arguments.device)}. "
+        f"Success below 1 sample; {', '.join(f'{task}: {number_of}' for task, number_of in count.items())} pairs; "
+        f"{machine(arguments.device)}. "
         "Evaluations of the criterion and its gradient are counted in equivalents of one on the finest grid, a Gauss-Newton matrix as "
         "one evaluation; the search of translations by Fourier transforms is not among them and is in the time.",
         "",
         *header("change", *arguments.tasks, "evaluations", "ms a pair"),
         *lines,
     ]
+
+
+def _plan(task: str, dimension: int) -> Plan:
+    """That of one search: by edges where the contrasts differ."""
+    return PLANS["edges" if task.endswith("-contrast") else "intensities", dimension]

@@ -16,8 +16,10 @@ import SimpleITK
 from core.made_files import write_task
 from core.made_images import affine, lattice
 from MetaAffineRegCLI.console import run_command
+from MetaAffineRegLib.robust import PLANS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
+import ablation
 import capture_range
 import judgement
 import measuring
@@ -28,6 +30,7 @@ from measuring import Outcome, Run, measure
 from scoring import errors, read_pairs
 
 GEOMETRY = lattice((40, 40, 1), (3.0, 3.0, 3.0))
+SOLID = lattice((12, 12, 12), (9.0, 9.0, 9.0))
 
 
 def make_task(folder, turns):
@@ -265,6 +268,29 @@ def test_unusable_words_are_refused_before_anything_is_computed(tmp_path, stand_
 def test_range_without_its_pairs_is_refused(tmp_path, stand_in, capsys):
     assert run(capture_range, tmp_path) == 2
     assert "pairs.csv does not exist" in capsys.readouterr().err
+
+
+def test_ablation_takes_the_changes_of_the_dimension_and_edges_where_contrasts_differ(tmp_path, monkeypatch):
+    write_task(tmp_path / "v-contrast", SOLID, (10,), (4, -3, 0))
+    write_task(tmp_path / "v-crop", SOLID, (10,), (4, -3, 0))
+    plans = []
+
+    def planned(pairs, plan, device):
+        plans.append(plan)
+        return SimpleNamespace(errors=errors(pairs, [pair.truth for pair in pairs]), evaluations=3.0, milliseconds=5.0)
+
+    monkeypatch.setattr(ablation, "run_plan", planned)
+    lines = run(ablation, tmp_path, "--tasks", "v-contrast", "v-crop")
+    assert cells(lines, "classical: no learned steps, L-BFGS over rigid maps from the same starts") == ["100.0 %", "100.0 %", "3", "5"]
+    assert [plan and plan.coarse for plan in plans[4:6]] == [PLANS["edges", 3].coarse, PLANS["intensities", 3].coarse]
+    assert {plan.led for plan in plans[6:8]} == {None} and plans[2:4] == [None, None]
+
+
+def test_ablation_of_slices_and_volumes_at_once_is_refused(tmp_path, capsys):
+    make_task(tmp_path / "mri", (10,))
+    write_task(tmp_path / "v-crop", SOLID, (10,), (4, -3, 0))
+    assert run(ablation, tmp_path, "--tasks", "mri", "v-crop") == 2
+    assert "mix slices and volumes" in capsys.readouterr().err
 
 
 def test_run_in_earnest(tmp_path, capsys):
