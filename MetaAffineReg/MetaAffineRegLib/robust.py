@@ -59,7 +59,8 @@ class Plan:
     of these basins only such whose value is that close to the best; features: of the search; coarse, fine: data terms of the first two
     and of the last two levels; gamma: weight of the regularizer; curvature: whether the Gauss-Newton matrix is the initial Hessian of
     L-BFGS; witness: data term whose values at the result tell how sure it is, None for those of fine; sees: data term whose gradients
-    the learned steps see, None for that of their training.
+    the learned steps see, None for that of their training; give_up: pairs whose images are both left unexplained by more than this share on
+    the third level are not refined on the fourth and have no probability: something else is to be compared.
     """
 
     rotations: int = 20
@@ -83,6 +84,7 @@ class Plan:
     curvature: bool = True
     witness: DataTerm | None = None
     sees: DataTerm | None = None
+    give_up: float = math.inf
 
 
 Look = Literal["intensities", "edges", "correlation", "local-correlation", "mutual-information"]
@@ -229,6 +231,20 @@ class _Stages:
         self.count(found.pair, (end.evaluations + self.plan.curvature) * self.grids.cost(size))
         return self.guarded(parameters.maps(end.p), found.pair, end.value)
 
+    def finished(self, found: Candidates, given_up: Tensor) -> Candidates:
+        """Refined on the finest grid, but for those of pairs that are given up ``(B,)``."""
+        finest, left = self.levels[-1], given_up[found.pair]
+        ends = []
+        if bool(left.any()):
+            ends.append(self.judged(found.select(torch.nonzero(left)[:, 0]), finest))
+        if not bool(left.all()):
+            ends.append(self.refined(found.select(torch.nonzero(~left)[:, 0]), finest, _REFINE, tolerance=_FINE))
+        return reduce(Candidates.joined, ends)
+
+    def sides(self, size: int, x: Tensor) -> Tensor:
+        """Of either image the share that the maps x ``(B, d, d + 1)`` leave unexplained on the grid of ``size``, ``(B, 2)``."""
+        return torch.stack([self.grids.objective(size, term).value(x) for term in unexplained_sides], 1)
+
     def guarded(self, x: Tensor, pair: Tensor, value: Tensor) -> Candidates:
         """Candidates; infinite in value where A, beside the start's, mirrors, turns beyond the range or changes a size by more than two."""
         matrix = x[..., :-1] @ self.inverse[pair]
@@ -296,14 +312,16 @@ def robust(
     found = stages.refined(found, levels[2], _REFINE).best(2)
     coarser = found
     stages.ease_regularizer(found.ranked(0)[1])
+    given_up = stages.sides(levels[2], found.ranked(0)[0]).amin(1) > plan.give_up
     found = found.best(plan.basins[1], plan.margins[2])
     report(f"refinement on a grid of {levels[3]}{_so_far(found, stages)}", 0.7)
-    found = stages.refined(found, levels[3], _REFINE, tolerance=_FINE).best(2)
+    found = stages.finished(found, given_up).best(2)
     before = stages.judged(own, levels[3])
     x, after = before.joined(found).best(1).ranked(0)
     margin, runner_up = _runner_up(found, coarser)
     report(f"registration the other way round{_so_far(found, stages)}", 0.9)
     evidence = _evidence(stages, start, x, after, margin, runner_up)
+    evidence = replace(evidence, unexplained=torch.where(given_up, torch.inf, evidence.unexplained))
     return Outcome(x, before.value, after, stages.evaluations, evidence)
 
 
@@ -335,7 +353,7 @@ def _evidence(stages: _Stages, start: Tensor, x: Tensor, after: Tensor, margin: 
         after = witness.value(x)
         margin = torch.where(torch.isfinite(margin), witness.value(runner_up) - after, torch.inf)
     shown = grids.objective(finest, unexplained_content).overlap(x)
-    sides = torch.stack([grids.objective(finest, term).value(x) for term in unexplained_sides], 1)
+    sides = stages.sides(finest, x)
     edges = torch.full((len(x),), isinstance(told_by, NormalizedGradients), device=x.device)
     back = _Stages(
         grids.swapped(), stages.levels, affine.inverse(start), stages.freedom_name, stages.rotation_range, stages.plan, stages.report

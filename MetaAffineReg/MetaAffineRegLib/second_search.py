@@ -1,18 +1,17 @@
 """Where robust is not sure of its result it searches again, and otherwise: most pairs are easy, and the few others get the time.
 
 By itself (``auto``) it compares intensities first, which is fast and exact, and where this leaves doubt, edges, which neither
-another contrast nor a cropped image disturbs.  The more probable result stays; where both agree but intensities left much
-unexplained in space, that of edges, which another contrast does not draw aside.
+another contrast nor a cropped image disturbs.  The more probable result stays.  In space it gives intensities up where they leave much
+of both images unexplained: another contrast would draw them aside.
 """
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from . import affine
-from .confidence import OK, probability_of_success
+from .confidence import probability_of_success
 from .freedom import FreedomName
 from .grids import PairGrids
 from .initializer import Initializer
@@ -24,8 +23,8 @@ DATA_TERM_CHOICES: tuple[DataTermChoice, ...] = get_args(DataTermChoice)
 # A thorough search by intensities alone; in space it would take a minute.
 THOROUGH = {2: Plan(rotations=64, each=3, polished=192, starts=60, unlearned_starts=60, basins=(10, 4), margins=(0.2, 0.2, 0.08))}
 _SURE = 0.95  # probability from which a result by intensities is not looked at again
-_MUCH = {2: torch.inf, 3: 0.3}  # of either image unexplained: two contrasts leave as much, noise less, and a crop less of one image
-_AGREE = 3.0  # samples of the finest grid
+# Where both images are left unexplained by more than noise or a crop leave, their contrasts differ; in the plane this tells less.
+_GIVING_UP = {3: replace(PLANS["intensities", 3], give_up=0.3)}
 _SHARE = 0.7  # of the progress, for the first search
 
 
@@ -42,12 +41,13 @@ def robust_with_second_search(
     """``robust``, and for the pairs that are not surely right once more by another plan; which result stays, the module says."""
     common = (network, freedom_name, rotation_range)
     first_plan = PLANS["intensities" if data_term == "auto" else data_term, grids.dimension]
+    if data_term == "auto":
+        first_plan = _GIVING_UP.get(grids.dimension, first_plan)
     second_plan = {"auto": PLANS["edges", grids.dimension], "intensities": THOROUGH.get(grids.dimension)}.get(data_term)
     first = robust(grids, levels, start, *common, lambda stage, share: report(stage, _SHARE * share), first_plan)
     assert first.evidence is not None
     probability = _probabilities(first.evidence)
-    much = first.evidence.sides.amin(1).cpu() > (_MUCH[grids.dimension] if data_term == "auto" else torch.inf)
-    unsure = torch.nonzero((probability < _SURE) | much)[:, 0].tolist()
+    unsure = torch.nonzero(probability < _SURE)[:, 0].tolist()
     if second_plan is None or not unsure:
         return first
     rows = torch.tensor(unsure, device=start.device)
@@ -58,8 +58,7 @@ def robust_with_second_search(
     second = robust(grids.select(rows), levels, start[rows], *common, report_second, second_plan)
     assert second.evidence is not None
     second_probability = _probabilities(second.evidence)
-    agree = (affine.distance(first.x[rows], second.x) * levels[-1] / 2).cpu() < _AGREE
-    better = (second_probability >= probability[unsure]) | (agree & much[unsure] & (second_probability >= OK))
+    better = second_probability >= probability[unsure]
     better = better.to(start.device)
     evidence = Evidence(**_replaced(first.evidence, second.evidence, rows[better], better))
     spent = first.evaluations.index_add(0, rows, second.evaluations)

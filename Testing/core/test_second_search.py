@@ -131,21 +131,18 @@ def test_progress_never_falls(plans):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("away", [0.0, 1.0], ids=["they agree", "they do not"])
-def test_edges_have_the_last_word_where_both_agree_and_much_is_unexplained(monkeypatch, away):
-    """Though by its probability the result by intensities would stay."""
-    first = first_search([EASY])
-
-    def search(grids, *others):
-        found = robust(grids, *others)
-        if others[6] is PLANS["intensities", 2]:
-            return found
-        return dataclasses.replace(found, x=found.x + away)
-
-    monkeypatch.setattr(second_search, "robust", search)
-    monkeypatch.setattr(second_search, "_MUCH", {2: 0.0})
-    monkeypatch.setattr(second_search, "probability_of_success", lambda evidence, row: 0.8 if evidence.edges[row] else 0.99)
-    outcome = robust_with_second_search(*settings([EASY]))
-    assert outcome.evidence.edges.tolist() == [away == 0.0]
-    if away:
-        torch.testing.assert_close(outcome.x, first.x, rtol=0, atol=0)
+def test_intensities_are_given_up_pair_by_pair_where_neither_image_is_explained(plans, monkeypatch):
+    """One pair of the same contrast, one of another: the second alone is not refined to the end, and edges take its place."""
+    fixed, moving = EASY
+    other = Image.checked(np.where(moving.array > 0, 100 - moving.array, 0), SLICE)
+    giving_up = dataclasses.replace(PLANS["intensities", 2], give_up=0.3)
+    grids, levels, start, *rest = settings([EASY, (fixed, other)])
+    first = robust(grids, levels, start, *rest, giving_up)
+    kept, dropped = first.evidence.unexplained
+    assert kept < 0.3 and dropped == torch.inf and probability_of_success(first.evidence, 1) == 0
+    torch.testing.assert_close(first.x[0], first_search([EASY]).x[0], rtol=0, atol=1e-9)
+    assert bool(torch.isfinite(first.after).all())
+    monkeypatch.setattr(second_search, "_GIVING_UP", {2: giving_up})
+    outcome = robust_with_second_search(grids, levels, start, *rest)
+    assert plans == [(2, giving_up), (1, PLANS["edges", 2])]
+    assert outcome.evidence.edges.tolist() == [False, True]
