@@ -56,7 +56,7 @@ def _sum_row(term, sizes, fixed, row, halves, shares, first, count, matrix, dire
 
 
 @overload(curve_row)
-def _curve_row(term, sizes, fixed, row, halves, shares, first, count, matrix, products):
+def _curve_row(term, sizes, fixed, row, halves, shares, first, count, matrix):
     if term.instance_class is not NormalizedGradients:
         return None
     return _curve_row_2d if len(sizes) == 2 else _curve_row_3d
@@ -197,15 +197,15 @@ def _add(direct, halved):
             direct[i, j] += 2 * halved[i][j]
 
 
-def _curve_row_2d(term, sizes, fixed, row, halves, shares, first, count, matrix, products):
-    one = np.float32(1)
-    p0, p1, p2 = products[0], products[1], products[2]
+def _curve_row_2d(term, sizes, fixed, row, halves, shares, first, count, matrix):
+    zero, one = np.float32(0), np.float32(1)
+    s0, s1, s2, t0, t1, t2, r0, r1, r2 = zero, zero, zero, zero, zero, zero, zero, zero, zero
     m00, m01, m10, m11 = matrix[0, 0], matrix[0, 1], matrix[1, 0], matrix[1, 1]
     covers, share_x, share_y = fixed[3, row], shares[0], shares[1]
     c0, c1, c2, c3 = halves[0, 0], halves[0, 1], halves[0, 2], halves[0, 3]
     d0, d1, d2, d3 = halves[1, 0], halves[1, 1], halves[1, 2], halves[1, 3]
     for i in range(count):
-        j, k, wx, wy = 2 * i, 2 * i + 1, share_x[i], share_y[i]
+        j, k, column, wx, wy = 2 * i, 2 * i + 1, np.float32(first + i), share_x[i], share_y[i]
         g0, g0x, g0y = bilinear(c0[j], c1[j], c2[j], c3[j], wx, wy)
         g1, g1x, g1y = bilinear(c0[k], c1[k], c2[k], c3[k], wx, wy)
         m, _, _ = bilinear(d0[j], d1[j], d2[j], d3[j], wx, wy)
@@ -214,20 +214,32 @@ def _curve_row_2d(term, sizes, fixed, row, halves, shares, first, count, matrix,
         alpha, beta = _metric((u0, u1), square, one / (square + term.square), covers[first + i] * m)
         u0x, u1x, u0y, u1y = m00 * g0x + m10 * g1x, m01 * g0x + m11 * g1x, m00 * g0y + m10 * g1y, m01 * g0y + m11 * g1y
         along_x, along_y = u0 * u0x + u1 * u1x, u0 * u0y + u1 * u1y
-        p0[i] = alpha * (u0x * u0x + u1x * u1x) + beta * along_x * along_x
-        p1[i] = alpha * (u0x * u0y + u1x * u1y) + beta * along_x * along_y
-        p2[i] = alpha * (u0y * u0y + u1y * u1y) + beta * along_y * along_y
+        xx = alpha * (u0x * u0x + u1x * u1x) + beta * along_x * along_x
+        xy = alpha * (u0x * u0y + u1x * u1y) + beta * along_x * along_y
+        yy = alpha * (u0y * u0y + u1y * u1y) + beta * along_y * along_y
+        s0 += xx
+        s1 += xy
+        s2 += yy
+        t0 += xx * column
+        t1 += xy * column
+        t2 += yy * column
+        r0 += xx * column * column
+        r1 += xy * column * column
+        r2 += yy * column * column
+    return (s0, s1, s2), (t0, t1, t2), (r0, r1, r2)
 
 
-def _curve_row_3d(term, sizes, fixed, row, halves, shares, first, count, matrix, products):
-    one = np.float32(1)
-    p0, p1, p2, p3, p4, p5 = products[0], products[1], products[2], products[3], products[4], products[5]
+def _curve_row_3d(term, sizes, fixed, row, halves, shares, first, count, matrix):
+    zero, one = np.float32(0), np.float32(1)
+    s0, s1, s2, s3, s4, s5 = zero, zero, zero, zero, zero, zero
+    t0, t1, t2, t3, t4, t5 = zero, zero, zero, zero, zero, zero
+    r0, r1, r2, r3, r4, r5 = zero, zero, zero, zero, zero, zero
     m00, m01, m02 = matrix[0, 0], matrix[0, 1], matrix[0, 2]
     m10, m11, m12 = matrix[1, 0], matrix[1, 1], matrix[1, 2]
     m20, m21, m22 = matrix[2, 0], matrix[2, 1], matrix[2, 2]
     covers, share_x, share_y, share_z = fixed[6, row], shares[0], shares[1], shares[2]
     for i in range(count):
-        wx, wy, wz = share_x[i], share_y[i], share_z[i]
+        column, wx, wy, wz = np.float32(first + i), share_x[i], share_y[i], share_z[i]
         g0, g0x, g0y, g0z = _channel(halves[0], 2 * i, wx, wy, wz)
         g1, g1x, g1y, g1z = _channel(halves[0], 2 * i + 1, wx, wy, wz)
         g2, g2x, g2y, g2z = _channel(halves[1], 2 * i, wx, wy, wz)
@@ -239,9 +251,28 @@ def _curve_row_3d(term, sizes, fixed, row, halves, shares, first, count, matrix,
         u0y, u1y, u2y = m00 * g0y + m10 * g1y + m20 * g2y, m01 * g0y + m11 * g1y + m21 * g2y, m02 * g0y + m12 * g1y + m22 * g2y
         u0z, u1z, u2z = m00 * g0z + m10 * g1z + m20 * g2z, m01 * g0z + m11 * g1z + m21 * g2z, m02 * g0z + m12 * g1z + m22 * g2z
         along_x, along_y, along_z = u0 * u0x + u1 * u1x + u2 * u2x, u0 * u0y + u1 * u1y + u2 * u2y, u0 * u0z + u1 * u1z + u2 * u2z
-        p0[i] = alpha * (u0x * u0x + u1x * u1x + u2x * u2x) + beta * along_x * along_x
-        p1[i] = alpha * (u0x * u0y + u1x * u1y + u2x * u2y) + beta * along_x * along_y
-        p2[i] = alpha * (u0x * u0z + u1x * u1z + u2x * u2z) + beta * along_x * along_z
-        p3[i] = alpha * (u0y * u0y + u1y * u1y + u2y * u2y) + beta * along_y * along_y
-        p4[i] = alpha * (u0y * u0z + u1y * u1z + u2y * u2z) + beta * along_y * along_z
-        p5[i] = alpha * (u0z * u0z + u1z * u1z + u2z * u2z) + beta * along_z * along_z
+        xx = alpha * (u0x * u0x + u1x * u1x + u2x * u2x) + beta * along_x * along_x
+        xy = alpha * (u0x * u0y + u1x * u1y + u2x * u2y) + beta * along_x * along_y
+        xz = alpha * (u0x * u0z + u1x * u1z + u2x * u2z) + beta * along_x * along_z
+        yy = alpha * (u0y * u0y + u1y * u1y + u2y * u2y) + beta * along_y * along_y
+        yz = alpha * (u0y * u0z + u1y * u1z + u2y * u2z) + beta * along_y * along_z
+        zz = alpha * (u0z * u0z + u1z * u1z + u2z * u2z) + beta * along_z * along_z
+        s0 += xx
+        s1 += xy
+        s2 += xz
+        s3 += yy
+        s4 += yz
+        s5 += zz
+        t0 += xx * column
+        t1 += xy * column
+        t2 += xz * column
+        t3 += yy * column
+        t4 += yz * column
+        t5 += zz * column
+        r0 += xx * column * column
+        r1 += xy * column * column
+        r2 += xz * column * column
+        r3 += yy * column * column
+        r4 += yz * column * column
+        r5 += zz * column * column
+    return (s0, s1, s2, s3, s4, s5), (t0, t1, t2, t3, t4, t5), (r0, r1, r2, r3, r4, r5)

@@ -178,7 +178,7 @@ def _sum_row(term, sizes, fixed, row, halves, shares, first, count, matrix, dire
 
 
 @overload(curve_row)
-def _curve_row(term, sizes, fixed, row, halves, shares, first, count, matrix, products):
+def _curve_row(term, sizes, fixed, row, halves, shares, first, count, matrix):
     if term.instance_class not in _TERMS:
         return None
     if len(sizes) == 2:
@@ -186,31 +186,63 @@ def _curve_row(term, sizes, fixed, row, halves, shares, first, count, matrix, pr
     return _curve_row_3d
 
 
-def _curve_row_2d(term, sizes, fixed, row, halves, shares, first, count, matrix, products):
+def _curve_row_2d(term, sizes, fixed, row, halves, shares, first, count, matrix):
+    zero = np.float32(0)
+    s0, s1, s2, t0, t1, t2, u0, u1, u2 = zero, zero, zero, zero, zero, zero, zero, zero, zero
     f, c, share_x, share_y = fixed[0, row], fixed[1, row], shares[0], shares[1]
     c0, c1, c2, c3 = halves[0, 0], halves[0, 1], halves[0, 2], halves[0, 3]
-    p0, p1, p2 = products[0], products[1], products[2]
     for i in range(count):
-        j, k = 2 * i, 2 * i + 1
+        j, k, column = 2 * i, 2 * i + 1, np.float32(first + i)
         v, vx, vy = bilinear(c0[j], c1[j], c2[j], c3[j], share_x[i], share_y[i])
         m, mx, my = bilinear(c0[k], c1[k], c2[k], c3[k], share_x[i], share_y[i])
         weight, cv, cm = curve(term, f[first + i], c[first + i], v, m)
         gx, gy = cv * vx + cm * mx, cv * vy + cm * my
-        p0[i], p1[i], p2[i] = weight * gx * gx, weight * gx * gy, weight * gy * gy
+        xx, xy, yy = weight * gx * gx, weight * gx * gy, weight * gy * gy
+        s0 += xx
+        s1 += xy
+        s2 += yy
+        t0 += xx * column
+        t1 += xy * column
+        t2 += yy * column
+        u0 += xx * column * column
+        u1 += xy * column * column
+        u2 += yy * column * column
+    return (s0, s1, s2), (t0, t1, t2), (u0, u1, u2)
 
 
-def _curve_row_3d(term, sizes, fixed, row, halves, shares, first, count, matrix, products):
+def _curve_row_3d(term, sizes, fixed, row, halves, shares, first, count, matrix):
+    zero = np.float32(0)
+    s0, s1, s2, s3, s4, s5 = zero, zero, zero, zero, zero, zero
+    t0, t1, t2, t3, t4, t5 = zero, zero, zero, zero, zero, zero
+    u0, u1, u2, u3, u4, u5 = zero, zero, zero, zero, zero, zero
     f, c, share_x, share_y, share_z = fixed[0, row], fixed[1, row], shares[0], shares[1], shares[2]
     c0, c1, c2, c3 = halves[0, 0], halves[0, 1], halves[0, 2], halves[0, 3]
     c4, c5, c6, c7 = halves[0, 4], halves[0, 5], halves[0, 6], halves[0, 7]
-    p0, p1, p2, p3, p4, p5 = products[0], products[1], products[2], products[3], products[4], products[5]
     for i in range(count):
-        j, k, wx, wy = 2 * i, 2 * i + 1, share_x[i], share_y[i]
+        j, k, column, wx, wy = 2 * i, 2 * i + 1, np.float32(first + i), share_x[i], share_y[i]
         near, far = bilinear(c0[j], c1[j], c2[j], c3[j], wx, wy), bilinear(c4[j], c5[j], c6[j], c7[j], wx, wy)
         v, vx, vy, vz = trilinear(near, far, share_z[i])
         near, far = bilinear(c0[k], c1[k], c2[k], c3[k], wx, wy), bilinear(c4[k], c5[k], c6[k], c7[k], wx, wy)
         m, mx, my, mz = trilinear(near, far, share_z[i])
         weight, cv, cm = curve(term, f[first + i], c[first + i], v, m)
         gx, gy, gz = cv * vx + cm * mx, cv * vy + cm * my, cv * vz + cm * mz
-        hx, hy = weight * gx, weight * gy
-        p0[i], p1[i], p2[i], p3[i], p4[i], p5[i] = hx * gx, hx * gy, hx * gz, hy * gy, hy * gz, weight * gz * gz
+        xx, xy, xz, yy, yz, zz = weight * gx * gx, weight * gx * gy, weight * gx * gz, weight * gy * gy, weight * gy * gz, weight * gz * gz
+        s0 += xx
+        s1 += xy
+        s2 += xz
+        s3 += yy
+        s4 += yz
+        s5 += zz
+        t0 += xx * column
+        t1 += xy * column
+        t2 += xz * column
+        t3 += yy * column
+        t4 += yz * column
+        t5 += zz * column
+        u0 += xx * column * column
+        u1 += xy * column * column
+        u2 += xz * column * column
+        u3 += yy * column * column
+        u4 += yz * column * column
+        u5 += zz * column * column
+    return (s0, s1, s2, s3, s4, s5), (t0, t1, t2, t3, t4, t5), (u0, u1, u2, u3, u4, u5)

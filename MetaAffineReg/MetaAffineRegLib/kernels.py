@@ -22,8 +22,8 @@ def sum_row(term, sizes, fixed, row, halves, shares, first, count, matrix, direc
     raise NotImplementedError("each data term has a compiled one")
 
 
-def curve_row(term, sizes, fixed, row, halves, shares, first, count, matrix, products):
-    """The products xx, xy, (xz,) yy (..) of the halved curvature's vectors at ``count`` columns of a row, to products ``(6, columns)``."""
+def curve_row(term, sizes, fixed, row, halves, shares, first, count, matrix):
+    """Sums of the products xx, xy, (xz,) yy (..) of the halved curvature's vectors, and their first and second moments in the column."""
     raise NotImplementedError("each data term has a compiled one")
 
 
@@ -139,7 +139,7 @@ def evaluate(term, sizes, fixed, words, x, first, last, work, sums):
     """
     d = len(sizes)
     columns = sizes[d - 1]
-    shares, offsets, corners, place, step, matrix, direct, _ = work
+    shares, offsets, corners, place, step, matrix, direct = work
     halves = corners.view(np.float32)
     direct[:] = 0
     for i in range(d):
@@ -186,21 +186,7 @@ def work_space(columns, words):
         np.empty(3),
         np.zeros((3, 3), np.float32),
         np.zeros((2, 3, 3)),
-        np.empty((6, columns), np.float32),
     )
-
-
-@compiled
-def _moments(products, first, count):
-    """Sum over the columns from ``first`` on, and the first and second moments in the column."""
-    total, moment, second = np.float32(0), np.float32(0), np.float32(0)
-    for i in range(count):
-        column = np.float32(first + i)
-        along = products[i] * column
-        total += products[i]
-        moment += along
-        second += along * column
-    return total, moment, second
 
 
 @compiled
@@ -209,7 +195,7 @@ def curvature(term, sizes, fixed, words, x, first, last, work, matrix):
     ``evaluate``."""
     d = len(sizes)
     columns = sizes[d - 1]
-    shares, offsets, corners, place, step, turn, _, products = work
+    shares, offsets, corners, place, step, turn, _ = work
     halves = corners.view(np.float32)
     for i in range(d):
         for j in range(d):
@@ -220,7 +206,7 @@ def curvature(term, sizes, fixed, words, x, first, last, work, matrix):
         if end <= start:
             continue
         _read_row(sizes, words, place, step, end - start, shares, offsets, corners)
-        curve_row(term, sizes, fixed, row, halves, shares, start, end - start, turn, products)
+        sums, moments, seconds = curve_row(term, sizes, fixed, row, halves, shares, start, end - start, turn)
         origin, width = 1 / columns - 1, 2.0 / columns
         at[1] = (2 * (row % sizes[d - 2]) + 1) / sizes[d - 2] - 1
         if d == 3:
@@ -229,8 +215,7 @@ def curvature(term, sizes, fixed, words, x, first, last, work, matrix):
         for i in range(d):
             for j in range(i, d):
                 scale = 0.5 * sizes[d - 1 - i] * sizes[d - 1 - j]
-                total, moment, second = _moments(products[product], start, end - start)
-                total, moment, second = total * scale, moment * scale, second * scale
+                total, moment, second = sums[product] * scale, moments[product] * scale, seconds[product] * scale
                 along = origin * total + width * moment  # the product's sum times x, and times x squared
                 twice = origin * origin * total + 2 * origin * width * moment + width * width * second
                 for k in range(d + 1):
