@@ -23,7 +23,6 @@ from MetaAffineRegLib.fused_images import FusedImages
 from MetaAffineRegLib.grids import PairGrids
 from MetaAffineRegLib.initializer import Initializer, InitializerConfig
 from MetaAffineRegLib.objective import Objective
-from MetaAffineRegLib.robust import _led
 from MetaAffineRegLib.triton_objective import TritonObjective
 
 DEVICE = torch.device("cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda")
@@ -131,7 +130,7 @@ def test_learned_steps_are_those_on_the_torch_formula(gradient_input):
     network = Initializer(InitializerConfig(2, (SIZE[2],), 2, 2, gradient_input)).to(DEVICE)
     torch.nn.init.normal_(network.L_out.weight, std=0.2)
     begin = network.begin(at(2, 0.05).to(DEVICE))
-    expected, found = (_led(network, begin, objective, 0).x - begin.x for objective in (formula, fused))
+    expected, found = (network.level(begin, objective, 0).x - begin.x for objective in (formula, fused))
     assert float(expected.abs().max()) > 0.05
     near(found, expected, 2e-2)
 
