@@ -197,5 +197,5 @@ def test_slices_and_volumes_of_one_table(folder, monkeypatch):
     assert code == 1
     lines = report(folder)
     assert [lines[name]["done"] for name in "abc"] == ["yes", "yes", "no"]
-    assert [(lines[name]["method"], lines[name]["model"]) for name in "ab"] == [("robust", "general-2d"), ("robust", "")]
+    assert [(lines[name]["method"], lines[name]["model"]) for name in "ab"] == [("robust", "general-2d"), ("robust", "general-3d")]
     assert distance(matrix_of(folder / "out" / "b.tfm"), affine(4, (2, 0, 1)), volume) < 1
