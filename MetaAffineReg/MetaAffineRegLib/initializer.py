@@ -78,6 +78,11 @@ class InitializerConfig:
         return self.parameters * (2 if self.gradient_input == "newton" else 1)
 
     @property
+    def evaluations(self) -> int:
+        """Those of the criterion that a step asks for, a Gauss-Newton matrix being one."""
+        return 2 if self.gradient_input == "newton" else 1
+
+    @property
     def data_terms(self) -> tuple[DataTerm, ...]:
         """Those whose gradients it learned to read."""
         return _DATA_TERMS[self.data_term]

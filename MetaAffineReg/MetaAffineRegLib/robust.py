@@ -192,7 +192,7 @@ class _Stages:
         config = network.config
         size, term = config.levels[number], self.plan.sees or (self.plan.coarse if self.reads(network) else config.data_terms[0])
         objective = self.grids.objective(size, term).select(pair)
-        self.count(pair, config.steps * (2 if config.gradient_input == "newton" else 1) * self.grids.cost(size))
+        self.count(pair, config.steps * config.evaluations * self.grids.cost(size))
         if isinstance(objective, BatchCriterion):
             return network.level(trajectory, objective, number)
         from .compiled_steps import follow_level

@@ -51,7 +51,7 @@ def single_start(
         report("learned steps", 0.1)
         term = network.config.data_terms[0]
         x = network({size: grids.objective(size, term) for size in set(network.config.levels)}, x)[-1]
-        evaluations += sum(network.config.steps * grids.cost(size) for size in network.config.levels)
+        evaluations += sum(network.config.steps * network.config.evaluations * grids.cost(size) for size in network.config.levels)
     parameters = freedom(freedom_name, x)
     x = parameters.maps(parameters.origin)
     for position, size in enumerate(levels if method != "learn" else ()):
