@@ -231,6 +231,12 @@ class _Stages:
         self.count(found.pair, (end.evaluations + self.plan.curvature) * self.grids.cost(size))
         return self.guarded(parameters.maps(end.p), found.pair, end.value)
 
+    def given_up(self, x: Tensor) -> Tensor:
+        """Of which pairs the best maps x ``(B, d, d + 1)`` on the third level leave too much of both images unexplained, ``(B,)``."""
+        if math.isinf(self.plan.give_up):
+            return torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        return self.sides(self.levels[2], x).amin(1) > self.plan.give_up
+
     def finished(self, found: Candidates, given_up: Tensor) -> Candidates:
         """Refined on the finest grid, but for those of pairs that are given up ``(B,)``."""
         finest, left = self.levels[-1], given_up[found.pair]
@@ -312,7 +318,7 @@ def robust(
     found = stages.refined(found, levels[2], _REFINE).best(2)
     coarser = found
     stages.ease_regularizer(found.ranked(0)[1])
-    given_up = stages.sides(levels[2], found.ranked(0)[0]).amin(1) > plan.give_up
+    given_up = stages.given_up(found.ranked(0)[0])
     found = found.best(plan.basins[1], plan.margins[2])
     report(f"refinement on a grid of {levels[3]}{_so_far(found, stages)}", 0.7)
     found = stages.finished(found, given_up).best(2)

@@ -5,7 +5,6 @@ import os
 import platform
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,10 @@ from MetaAffineRegLib.errors import InputError
 from .tasks import Chosen, hold_out, licences, task_files
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from MetaAffineRegLib.initializer import InitializerConfig
+    from MetaAffineRegTrainingLib.pairs import PairMaker, Starts
     from MetaAffineRegTrainingLib.trainer import Trainer
 
 
@@ -52,6 +54,16 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--licences", nargs="+", help="take only images under these (column 'licence' of splits.csv, what stands before a bracket)"
     )
+    p.add_argument("--made-images", type=int, default=0, help="images of random shapes, made by code, to train on besides the files")
+    _add_network_options(p)
+    _add_deformation_options(p)
+    _add_appearance_options(p)
+    _add_course_options(p)
+    return p
+
+
+def _add_network_options(p: argparse.ArgumentParser) -> None:
+    """The shape of a network that starts from nothing."""
     p.add_argument("--levels", type=int, nargs="+", default=[16, 32], help="grid sizes, coarse to fine; one: the paper's one-level network")
     p.add_argument("--lstm-steps", type=positive, default=5, help="K, steps a level")
     p.add_argument(
@@ -66,12 +78,28 @@ def parser() -> argparse.ArgumentParser:
         default="mean_squares",
         help="the criterion whose gradients the network reads; content_and_gradients: the two before it, in turn",
     )
+
+
+def _add_deformation_options(p: argparse.ArgumentParser) -> None:
+    """How the images of a pair are moved, and where the steps set out."""
     p.add_argument("--rotation", type=float, default=60.0, help="largest rotation in degrees")
     p.add_argument("--translation", type=float, default=0.5, help="largest shift, normalised: 0.5 is a quarter of the image")
     p.add_argument("--stretch", type=float, default=0.0, help="0.15: the full affine deformations of the paper's Table 5")
     p.add_argument("--distortion", type=float, default=0.0, help="largest standard deviation of noise on the entries of A")
     p.add_argument("--scale", type=float, default=0.0, help="0.1: each axis is stretched by up to 10 %% either way")
     p.add_argument("--shear", type=float, default=0.0, help="largest shear")
+    p.add_argument("--starts", type=positive, default=1, help="starts of a pair (default: 1)")
+    p.add_argument(
+        "--start-rotation",
+        type=float,
+        help="starts are turned by up to so many degrees away from the truth; default: the start is the identity",
+    )
+    p.add_argument("--start-translation", type=float, default=0.2, help="and shifted by up to so much, normalised")
+    p.add_argument("--start-distortion", type=float, default=0.1, help="and distorted, as by --distortion")
+
+
+def _add_appearance_options(p: argparse.ArgumentParser) -> None:
+    """What keeps the images of a pair from being alike."""
     p.add_argument("--noise", type=float, default=0.05, help="standard deviation of the noise on the fixed image")
     p.add_argument("--noise-on-moving", type=float, default=0.0, help="share of the pairs whose moving image is noisy too")
     p.add_argument("--crop", type=float, default=0.0, help="share of the pairs whose moving image lost a slab of 10 to 35 %%")
@@ -83,15 +111,10 @@ def parser() -> argparse.ArgumentParser:
         default=0.0,
         help="share of the pairs whose moving intensities go through a random monotone curve, where normalised gradients are read",
     )
-    p.add_argument("--starts", type=positive, default=1, help="starts of a pair (default: 1)")
-    p.add_argument(
-        "--start-rotation",
-        type=float,
-        help="starts are turned by up to so many degrees away from the truth; default: the start is the identity",
-    )
-    p.add_argument("--start-translation", type=float, default=0.2, help="and shifted by up to so much, normalised")
-    p.add_argument("--start-distortion", type=float, default=0.1, help="and distorted, as by --distortion")
-    p.add_argument("--made-images", type=int, default=0, help="images of random shapes, made by code, to train on besides the files")
+
+
+def _add_course_options(p: argparse.ArgumentParser) -> None:
+    """How long and in which way is trained."""
     p.add_argument("--steps", type=positive, default=4000, help="steps of Adam")
     p.add_argument("--minutes", type=positive_number, help="train for so long, whatever the number of steps")
     p.add_argument("--batch", type=positive, default=128, help="pairs a step, of all processes together")
@@ -106,7 +129,6 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     p.add_argument("--save-every", type=positive, default=250, help="Adam steps between two states to resume from")
     p.add_argument("--resume", action="store_true", help="take up the state beside --output")
-    return p
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -168,12 +190,10 @@ def _trainer(arguments: argparse.Namespace, files: list[Path], held_out: list[Pa
     from MetaAffineRegCLI.image_files import read_image
     from MetaAffineRegLib.checkpoint import load
     from MetaAffineRegLib.devices import choose_device
-    from MetaAffineRegLib.normalized_gradients import NormalizedGradients
-    from MetaAffineRegTrainingLib.appearance import Disturbances
     from MetaAffineRegTrainingLib.deformations import DeformationDistribution
     from MetaAffineRegTrainingLib.distributed import Ranks
     from MetaAffineRegTrainingLib.made_images import joined_by_made_images
-    from MetaAffineRegTrainingLib.pairs import PairMaker, Starts
+    from MetaAffineRegTrainingLib.pairs import Starts
     from MetaAffineRegTrainingLib.sources import source_stack
     from MetaAffineRegTrainingLib.trainer import Trainer, TrainingConfig
 
@@ -190,28 +210,33 @@ def _trainer(arguments: argparse.Namespace, files: list[Path], held_out: list[Pa
     work_size = 2 * max(config.levels)
     if any(work_size % level for level in config.levels):
         raise InputError(f"--levels {' '.join(map(str, config.levels))}: each must divide the finest; take powers of two.")
-    deformations = DeformationDistribution(
-        arguments.rotation, arguments.translation, arguments.stretch, arguments.distortion, arguments.scale, arguments.shear
-    )
-    disturbances = Disturbances(arguments.noise, arguments.noise_on_moving, arguments.crop, arguments.contrast, arguments.bias)
     near = None
     if arguments.start_rotation is not None:
         near = DeformationDistribution(arguments.start_rotation, arguments.start_translation, distortion=arguments.start_distortion)
-
-    def makers(paths: list[Path], made: int, starts: Starts) -> list[PairMaker]:
-        sources = source_stack([read_image(path).image for path in paths], work_size, device=device)
-        sources = joined_by_made_images(sources, made, arguments.seed)
-        found = []
-        for term in config.data_terms:
-            seen = replace(disturbances, curve=arguments.curve) if isinstance(term, NormalizedGradients) else disturbances
-            found.append(PairMaker(sources, config.levels, deformations, seen, term, starts))
-        return found
-
+    own, others = (source_stack([read_image(path).image for path in paths], work_size, device=device) for paths in (files, held_out))
+    own = joined_by_made_images(own, arguments.made_images, arguments.seed)
     names = ("batch", "learning_rate", "loss", "schedule", "emphasis", "seed")
     length: dict[str, Any] = {"steps": None, "seconds": 60 * arguments.minutes} if arguments.minutes else {"steps": arguments.steps}
     training = TrainingConfig(**{name: getattr(arguments, name) for name in names}, **length)
-    trained_on, judged_by = makers(files, arguments.made_images, Starts(near, arguments.starts)), makers(held_out, 0, Starts(near))
-    return Trainer(config, training, trained_on, judged_by, device, ranks, initial)
+    trained_on = _makers(arguments, config, own, Starts(near, arguments.starts))
+    return Trainer(config, training, trained_on, _makers(arguments, config, others, Starts(near)), device, ranks, initial)
+
+
+def _makers(arguments: argparse.Namespace, config: "InitializerConfig", sources: "Tensor", starts: "Starts") -> "list[PairMaker]":
+    """Of pairs of the sources ``(N, 1, *S)``, one for each data term that the network reads."""
+    from MetaAffineRegLib.normalized_gradients import NormalizedGradients
+    from MetaAffineRegTrainingLib.appearance import Disturbances
+    from MetaAffineRegTrainingLib.deformations import DeformationDistribution
+    from MetaAffineRegTrainingLib.pairs import PairMaker
+
+    a = arguments
+    deformations = DeformationDistribution(a.rotation, a.translation, a.stretch, a.distortion, a.scale, a.shear)
+    found = []
+    for term in config.data_terms:
+        curve = a.curve if isinstance(term, NormalizedGradients) else 0.0
+        disturbances = Disturbances(a.noise, a.noise_on_moving, a.crop, a.contrast, a.bias, curve)
+        found.append(PairMaker(sources, config.levels, deformations, disturbances, term, starts))
+    return found
 
 
 def _chosen(arguments: argparse.Namespace) -> Chosen:

@@ -80,6 +80,15 @@ def test_blocks_in_space_are_trained_on_in_three_dimensions(place):
     assert "general-3d" in events[-1]["verdict"]
 
 
+def test_blocks_are_fine_tuned_from_the_shipped_model_for_volumes(place):
+    """It reads two data terms and the Gauss-Newton step, and goes on doing so."""
+    volumes = [made(SOLID, seed=number) for number in range(2)]
+    run(volumes, quick(kind="blocks", start="general-3d", steps=2, batch=2), place)
+    tuned, shipped = checkpoint.load(place["model"]).network, checkpoint.load("general-3d").network
+    assert tuned.config == shipped.config
+    assert any(not torch.equal(tensor, shipped.state_dict()[name]) for name, tensor in tuned.state_dict().items())
+
+
 def test_fine_tuning_starts_from_the_weights_of_the_model(place):
     volumes = flat_volumes(3)
     session = Session(volumes, quick(start="heads", steps=1), **place)
