@@ -14,8 +14,6 @@ from MetaAffineRegLib.errors import InputError
 from .tasks import Chosen, hold_out, licences, task_files
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from MetaAffineRegLib.initializer import InitializerConfig
     from MetaAffineRegTrainingLib.pairs import PairMaker, Starts
     from MetaAffineRegTrainingLib.trainer import Trainer
@@ -222,8 +220,8 @@ def _trainer(arguments: argparse.Namespace, files: list[Path], held_out: list[Pa
     return Trainer(config, training, trained_on, _makers(arguments, config, others, Starts(near)), device, ranks, initial)
 
 
-def _makers(arguments: argparse.Namespace, config: "InitializerConfig", sources: "Tensor", starts: "Starts") -> "list[PairMaker]":
-    """Of pairs of the sources ``(N, 1, *S)``, one for each data term that the network reads."""
+def _makers(arguments: argparse.Namespace, config: "InitializerConfig", sources: Any, starts: "Starts") -> "list[PairMaker]":
+    """Of pairs of the sources, a tensor ``(N, 1, *S)``, one for each data term that the network reads."""
     from MetaAffineRegLib.normalized_gradients import NormalizedGradients
     from MetaAffineRegTrainingLib.appearance import Disturbances
     from MetaAffineRegTrainingLib.deformations import DeformationDistribution
