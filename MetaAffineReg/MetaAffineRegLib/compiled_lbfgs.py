@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .compiling import compiled
+from .compiling import compiled, lean
 from .data_terms import EMPTY
 from .kernels import curvature, evaluate, fill_lower, rows_of_slab, slab_count, work_space
 from .lbfgs import ARMIJO, CURVATURE, DAMPING, LONGEST_STEP, MAX_HALVINGS
@@ -181,34 +181,34 @@ def _add_stretch(x, inverse, weight, matrix):
 
 @compiled
 def problem_of(problems, k):
-    """Of all pairs' images, floors, prices (``data_terms``), inverse references and weights (``regularizer``) those of pair k."""
-    fixed, words, floor, price, inverse, weight = problems
-    return fixed[k], words[k], floor[k], price[k], inverse[k], weight[k]
+    """Of all pairs' images, boxes, floors, prices (``data_terms``), inverse references and weights (``regularizer``) those of pair k."""
+    fixed, words, boxes, floor, price, inverse, weight = problems
+    return fixed[k], words[k], boxes[k], floor[k], price[k], inverse[k], weight[k]
 
 
-@compiled
+@lean
 def sum_slabs(term, sizes, problem, x, first, last, work, sums):
     """``evaluate`` of the slabs first .. last - 1 of one pair, each to its own of sums ``(slabs, 2, 1 + n)``."""
     for slab in range(first, last):
         sums[slab] = 0
         start, end = rows_of_slab(sizes, problem[0].shape[1], slab)
-        evaluate(term, sizes, problem[0], problem[1], x, start, end, work, sums[slab])
+        evaluate(term, sizes, problem[0], problem[1], problem[2], x, start, end, work, sums[slab])
 
 
-@compiled
+@lean
 def curve_slabs(term, sizes, problem, x, first, last, work, matrices):
     """``curvature`` of the slabs first .. last - 1 of one pair, each to its own of matrices ``(slabs, n, n)``."""
     for slab in range(first, last):
         matrices[slab] = 0
         start, end = rows_of_slab(sizes, problem[0].shape[1], slab)
-        curvature(term, sizes, problem[0], problem[1], x, start, end, work, matrices[slab])
+        curvature(term, sizes, problem[0], problem[1], problem[2], x, start, end, work, matrices[slab])
 
 
 @compiled
 def criterion(sums, problem, x, gradient):
     """Equation (1) for one pair from the sums of its slabs, and what the cost was divided by; its derivative goes to gradient
     ``(d (d + 1),)``."""
-    _, _, floor, price, inverse, weight = problem
+    _, _, _, floor, price, inverse, weight = problem
     n = len(gradient)
     gradient[:] = math.nan
     for i in range(n):
@@ -231,7 +231,7 @@ def criterion(sums, problem, x, gradient):
 @compiled
 def gauss_newton(matrices, problem, x, divisor, matrix):
     """The Gauss-Newton matrix of equation (1) for one pair from those of its slabs, to ``(n, n)``."""
-    _, _, _, _, inverse, weight = problem
+    _, _, _, _, _, inverse, weight = problem
     matrix[:] = 0
     for slab in range(len(matrices)):
         matrix += matrices[slab]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .backends import BORDER
 from .compiling import compiled
-from .kernels import bilinear, place_row
+from .kernels import bilinear, columns_between, place_lines, place_row
 from .threads import share_out
 
 
@@ -31,28 +31,35 @@ def sample_rows(images, sizes, grid, x, first, last, samples):
     """The rows first .. last - 1 of all maps' samples ``(B, M, C, rows, columns)``, one after the other; bordered images
     ``(B, C, padded samples)``."""
     d = len(sizes)
-    _, maps, channels, rows, _ = samples.shape
-    place, step = np.empty(3), np.empty(3)
+    _, maps, channels, rows, columns = samples.shape
+    place, lines, box = np.zeros(3), np.zeros((3, 5)), np.full((d, 2), -1.0)
+    for direction in range(d):
+        box[direction, 1] = sizes[d - 1 - direction]
     across = np.int32(sizes[d - 1] + 2 * BORDER)
     area = np.int32(across * (sizes[d - 2] + 2 * BORDER))
     for item in range(first, last):
         row, n = item % rows, item // rows
         b, m = n // maps, n % maps
-        start, end = place_row(grid, sizes, x[b, m], row, place, step)
+        if not place_lines(grid, sizes, x[b, m], lines):
+            continue
+        place_row(lines, row % grid[d - 2], row // grid[d - 2], place)
+        start, end = columns_between(place, lines, box, 0, columns)
         if end <= start:
             continue
+        for direction in range(d):
+            place[direction] += start * lines[direction, 1] + BORDER
         for channel in range(channels):
             out = samples[b, m, channel, row, start:end]
             if d == 2:
-                _sample_row(images[b, channel], across, place, step, out)
+                _sample_row(images[b, channel], across, place, lines, out)
             else:
-                _sample_deep_row(images[b, channel], across, area, place, step, out)
+                _sample_deep_row(images[b, channel], across, area, place, lines, out)
 
 
 @compiled
-def _sample_row(image, across, place, step, out):
+def _sample_row(image, across, place, lines, out):
     right, down = np.uint64(1), np.uint64(across)
-    x, y, dx, dy = np.float32(place[0]), np.float32(place[1]), np.float32(step[0]), np.float32(step[1])
+    x, y, dx, dy = np.float32(place[0]), np.float32(place[1]), np.float32(lines[0, 1]), np.float32(lines[1, 1])
     for i in range(len(out)):
         px, py = x + np.float32(i) * dx, y + np.float32(i) * dy
         ix, iy = np.int32(px), np.int32(py)
@@ -62,10 +69,10 @@ def _sample_row(image, across, place, step, out):
 
 
 @compiled
-def _sample_deep_row(image, across, area, place, step, out):
+def _sample_deep_row(image, across, area, place, lines, out):
     right, down, deep = np.uint64(1), np.uint64(across), np.uint64(area)
     x, y, z = np.float32(place[0]), np.float32(place[1]), np.float32(place[2])
-    dx, dy, dz = np.float32(step[0]), np.float32(step[1]), np.float32(step[2])
+    dx, dy, dz = np.float32(lines[0, 1]), np.float32(lines[1, 1]), np.float32(lines[2, 1])
     for i in range(len(out)):
         px, py, pz = x + np.float32(i) * dx, y + np.float32(i) * dy, z + np.float32(i) * dz
         ix, iy, iz = np.int32(px), np.int32(py), np.int32(pz)

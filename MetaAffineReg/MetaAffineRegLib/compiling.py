@@ -15,17 +15,30 @@ import numba
 logging.getLogger("numba").setLevel(logging.WARNING)
 
 
+LEAN = {"_nrt": False}  # the option with which numba compiles its own string routines
+
+
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function compiled at its first call for the types of its arguments, or read from the folder of a former run.
 
     It leaves Python's lock to others while it runs.  Sums may be reordered and multiplications fused, or rows could not be summed by
     vector instructions; infinities and NaN stay.
     """
+    return _compiled(function)
+
+
+def lean(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``compiled``, of a function that makes no array: references to arrays are not counted, which every slice of a row would pay for, and
+    most where threads share the arrays."""
+    return _compiled(function, **LEAN)
+
+
+def _compiled(function: Callable[..., Any], **more: bool) -> Callable[..., Any]:
     options = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz", "arcp"}, "error_model": "numpy"}
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = _FOLDER or before
     try:
-        return numba.njit(cache=_FOLDER is not None, **options)(function)
+        return numba.njit(cache=_FOLDER is not None, **options, **more)(function)
     finally:
         numba.config.CACHE_DIR = before
 

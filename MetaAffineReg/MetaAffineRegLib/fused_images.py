@@ -1,5 +1,8 @@
 """The images of a batch as compiled kernels read them, on any device, and what they say beside: floors and prices."""
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -7,9 +10,13 @@ from torch import Tensor
 from .backends import BORDER
 from .data_terms import DataTerm, IntensityTerm
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 
 class FusedImages:
-    """The channels that a data term looks at in a batch of float32 images ``(B, C, *S)`` on one grid.
+    """The channels that a data term looks at in a batch of float32 images ``(B, C, *S)`` on one grid, the coverage last.
 
     fixed: as they are, in one piece; words ``(B, padded samples, W)``: the moving ones bordered, two channels of a sample in one int64.
     """
@@ -19,6 +26,7 @@ class FusedImages:
         self.fixed = fixed.contiguous()
         self._floors: dict[DataTerm, tuple[Tensor, Tensor]] = {}
         padding = ((BORDER,) * (2 * len(self.sizes))) + (0, moving.shape[1] % 2)
+        self._covered = moving[:, -1]
         self.words = F.pad(moving, padding).movedim(1, -1).contiguous().flatten(1, -2).view(torch.int64)
 
     @classmethod
@@ -27,6 +35,13 @@ class FusedImages:
         if isinstance(data_term, IntensityTerm):
             return cls(fixed, moving)
         return cls(data_term.fixed_channels(fixed), data_term.moving_channels(moving))
+
+    @cached_property
+    def boxes(self) -> "npt.NDArray[np.float64]":
+        """Where the images are covered, see ``coverage_boxes``; on the CPU."""
+        from .coverage_boxes import boxes_of
+
+        return boxes_of(self.fixed[:, -1].numpy(), self._covered.numpy())
 
     def floor_and_price(self, data_term: DataTerm) -> tuple[Tensor, Tensor]:
         """Those of the data term, see ``data_terms``; kept, since they are asked for often."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from . import compiled_lbfgs, data_terms, kernel_edges, kernel_intensities, kernels, threads
+from .coverage_boxes import everywhere
 from .data_terms import DataTerm
 from .freedom import Freedom, GroupFreedom
 from .fused_images import FusedImages
@@ -37,7 +38,8 @@ class FusedObjective:
         inverse = torch.eye(d, dtype=torch.float64).repeat(batch, 1, 1) if regularizer is None else regularizer.inverse
         weight = torch.zeros(batch, dtype=torch.float64) if regularizer is None else regularizer.weight
         by_pair = (_array(numbers) for numbers in (floor, price, inverse, weight))
-        self._problems = (_array(images.fixed.flatten(2, -2)), _array(images.words), *by_pair)
+        boxes = everywhere(batch, images.sizes) if data_term is data_terms.mean_squares else images.boxes
+        self._problems = (_array(images.fixed.flatten(2, -2)), _array(images.words), boxes, *by_pair)
         self._term = _KERNEL_TERMS[type(data_term)](data_term)
         self._slabs = kernels.slab_count(images.sizes)
 

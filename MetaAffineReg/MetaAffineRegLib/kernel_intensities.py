@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import overload
 
+from .compiling import LEAN
 from .kernels import bilinear, curve_row, sum_row, trilinear
 
 
@@ -46,7 +47,7 @@ def curve(term, f, c, v, m):
     raise NotImplementedError("only compiled code compares samples one by one")
 
 
-@overload(compare)
+@overload(compare, jit_options=LEAN)
 def _compare(term, f, c, v, m):
     one, zero = np.float32(1), np.float32(0)
     of_moving = term.instance_class is UnexplainedOfMoving
@@ -97,7 +98,7 @@ def _compare(term, f, c, v, m):
     }[term.instance_class]
 
 
-@overload(curve)
+@overload(curve, jit_options=LEAN)
 def _curve(term, f, c, v, m):
     one, zero = np.float32(1), np.float32(0)
     of_moving = term.instance_class is UnexplainedOfMoving
@@ -133,7 +134,7 @@ def _curve(term, f, c, v, m):
 _TERMS = (MeanSquares, OverlapMeanSquares, UnexplainedContent, UnexplainedOfFixed, UnexplainedOfMoving)
 
 
-@overload(sum_row)
+@overload(sum_row, jit_options=LEAN)
 def _sum_row(term, sizes, fixed, row, halves, shares, first, count, matrix, direct):
     if term.instance_class not in _TERMS:
         return None
@@ -177,7 +178,7 @@ def _sum_row(term, sizes, fixed, row, halves, shares, first, count, matrix, dire
     return sums
 
 
-@overload(curve_row)
+@overload(curve_row, jit_options=LEAN)
 def _curve_row(term, sizes, fixed, row, halves, shares, first, count, matrix):
     if term.instance_class not in _TERMS:
         return None

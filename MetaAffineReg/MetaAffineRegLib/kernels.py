@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from .backends import BORDER
-from .compiling import compiled
+from .compiling import compiled, lean
 
 SLAB = 1 << 14  # samples of whole rows that are summed together; slabs are added in their order, whichever threads summed them
 
@@ -27,48 +27,70 @@ def curve_row(term, sizes, fixed, row, halves, shares, first, count, matrix):
     raise NotImplementedError("each data term has a compiled one")
 
 
-@compiled
-def _inside(position, step, size, first, last):
-    """Of the columns first .. last - 1 those at which position + column * step lies in (-1, size)."""
-    if abs(step) < 1e-9:
-        return (first, last) if -1 < position < size else (first, first)
-    one, other = (-1 - position) / step, (size - position) / step
-    first = max(first, math.ceil(min(max(min(one, other), -1.0), 1e6)))
-    return first, max(first, min(last, math.floor(min(max(one, other), 1e6)) + 1))
-
-
-@compiled
-def place_row(grid, sizes, x, row, place, step):
-    """Which columns of a row of a grid meet the moving image of ``sizes``, first and last + 1; where the first of them lies in the
-    bordered image, and the way to the next, go to ``place`` and ``step`` (x, y, z)."""
+@lean
+def place_lines(grid, sizes, x, lines):
+    """How a grid lies in the moving image of ``sizes``, in samples, to lines ``(3, 5)``: along x, y and z where its first sample is, the
+    way to the next column, row and plane, and the inverse of the first of these; whether these are numbers to work with."""
     d = len(sizes)
-    columns = grid[d - 1]
-    first, last = 0, columns
-    y = (2 * (row % grid[d - 2]) + 1) / grid[d - 2] - 1
-    z = (2 * (row // grid[d - 2]) + 1) / grid[0] - 1
     for direction in range(d):
-        size = sizes[d - 1 - direction]
-        at = x[direction, d] + x[direction, 0] * (1 / columns - 1) + x[direction, 1] * y
-        if d == 3:
-            at += x[direction, 2] * z
-        index = (at + 1) * size / 2 - 0.5
-        step[direction] = x[direction, 0] * size / columns
-        place[direction] = index
-        if not (abs(index) < 1e12 and abs(step[direction]) < 1e12):
-            return 0, 0
-        first, last = _inside(index, step[direction], size, first, last)
-    for direction in range(d):
-        place[direction] += first * step[direction] + BORDER
-    return first, last
+        samples = sizes[d - 1 - direction] / 2
+        at = x[direction, d] + 1
+        for axis in range(d):
+            at += x[direction, axis] * (1 / grid[d - 1 - axis] - 1)
+            lines[direction, 1 + axis] = 2 * x[direction, axis] * samples / grid[d - 1 - axis]
+        if d == 2:
+            lines[direction, 3] = 0.0
+        lines[direction, 0] = at * samples - 0.5
+        lines[direction, 4] = 1 / lines[direction, 1] if abs(lines[direction, 1]) > 1e-9 else 0.0
+        for number in range(4):
+            if not abs(lines[direction, number]) < 1e9:
+                return False
+    return True
 
 
-@compiled
-def _read_row(sizes, words, place, step, count, shares, offsets, corners):
-    """The pixels around each sample of a row, and where between them it lies; words ``(padded samples, W)`` hold two channels each."""
+@lean
+def place_row(lines, row, plane, place):
+    """Where the first column of a row of a plane lies, to place ``(3,)``."""
+    for direction in range(3):
+        place[direction] = lines[direction, 0] + row * lines[direction, 2] + plane * lines[direction, 3]
+
+
+@lean
+def columns_between(place, lines, box, first, last):
+    """Of the columns first .. last - 1 of a placed row those that lie between both numbers of a box ``(d, 2)``; first and last + 1."""
+    start, end = first, last
+    for direction in range(len(box)):
+        at, inverse = place[direction], lines[direction, 4]
+        if inverse == 0:
+            if not box[direction, 0] < at < box[direction, 1]:
+                return first, first
+            continue
+        one, other = (box[direction, 0] - at) * inverse, (box[direction, 1] - at) * inverse
+        start = max(start, math.ceil(min(max(min(one, other), -1.0), 1e6)))
+        end = min(end, math.floor(min(max(max(one, other), -1.0), 1e6)) + 1)
+    return (start, end) if start < end else (first, first)
+
+
+@lean
+def _columns_of_fixed(sizes, box, row, plane):
+    """The columns of a row that lie in the box ``(d, 2)`` of the fixed image, first and last + 1."""
+    inside = box[1, 0] < row < box[1, 1]
+    if len(sizes) == 3:
+        inside = inside and box[2, 0] < plane < box[2, 1]
+    if not inside:
+        return 0, 0
+    return int(box[0, 0]) + 1, int(box[0, 1])
+
+
+@lean
+def _read_row(sizes, words, place, lines, first, count, shares, offsets, corners):
+    """The pixels around ``count`` samples of a row from column ``first`` on, and where between them each lies; words
+    ``(padded samples, W)`` hold two channels each."""
     d, flat = len(sizes), words.reshape(-1)
     each = np.int32(words.shape[1])
     across = np.int32(each * (sizes[d - 1] + 2 * BORDER))
-    x, y, dx, dy = np.float32(place[0]), np.float32(place[1]), np.float32(step[0]), np.float32(step[1])
+    dx, dy = np.float32(lines[0, 1]), np.float32(lines[1, 1])
+    x, y = np.float32(place[0] + first * lines[0, 1] + BORDER), np.float32(place[1] + first * lines[1, 1] + BORDER)
     for i in range(count):
         px, py = x + np.float32(i) * dx, y + np.float32(i) * dy
         ix, iy = np.int32(px), np.int32(py)
@@ -76,7 +98,7 @@ def _read_row(sizes, words, place, step, count, shares, offsets, corners):
         offsets[i] = iy * across + ix * each
     if d == 3:
         area = np.int32(across * (sizes[1] + 2 * BORDER))
-        z, dz = np.float32(place[2]), np.float32(step[2])
+        z, dz = np.float32(place[2] + first * lines[2, 1] + BORDER), np.float32(lines[2, 1])
         for i in range(count):
             pz = z + np.float32(i) * dz
             iz = np.int32(pz)
@@ -88,7 +110,7 @@ def _read_row(sizes, words, place, step, count, shares, offsets, corners):
             _read_four(flat[w + area :], np.uint64(each), np.uint64(across), offsets, corners[w, 4:], count)
 
 
-@compiled
+@lean
 def _read_four(flat, right, down, offsets, corners, count):
     for i in range(count):
         at = np.uint64(offsets[i])
@@ -98,7 +120,7 @@ def _read_four(flat, right, down, offsets, corners, count):
         corners[3, i] = flat[at + down + right]
 
 
-@compiled
+@lean
 def bilinear(a, b, c, d, wx, wy):
     """Value between four pixels and its derivatives along x and y."""
     upper, lower = b - a, d - c
@@ -106,14 +128,14 @@ def bilinear(a, b, c, d, wx, wy):
     return top + wy * (bottom - top), upper + wy * (lower - upper), bottom - top
 
 
-@compiled
+@lean
 def trilinear(near, far, wz):
     """Value between two planes and its derivatives along x, y and z."""
     along_z = far[0] - near[0]
     return near[0] + wz * along_z, near[1] + wz * (far[1] - near[1]), near[2] + wz * (far[2] - near[2]), along_z
 
 
-@compiled
+@lean
 def slab_count(sizes):
     """How many slabs a grid has."""
     columns, rows = sizes[len(sizes) - 1], 1
@@ -122,43 +144,51 @@ def slab_count(sizes):
     return -(-rows // max(1, SLAB // columns))
 
 
-@compiled
+@lean
 def rows_of_slab(sizes, rows, slab):
     """Its first row and the one after its last."""
     each = max(1, SLAB // sizes[len(sizes) - 1])
     return slab * each, min(rows, (slab + 1) * each)
 
 
-@compiled
-def evaluate(term, sizes, fixed, words, x, first, last, work, sums):
+@lean
+def _compared(sizes, boxes, row, plane, place, lines):
+    """The columns of a row that are compared, first and last + 1; where the first of all lies, to place."""
+    start, end = _columns_of_fixed(sizes, boxes[0], row, plane)
+    place_row(lines, row, plane, place)
+    return columns_between(place, lines, boxes[1], start, max(start, end))
+
+
+@lean
+def evaluate(term, sizes, fixed, words, boxes, x, first, last, work, sums):
     """Add up cost and content, and their derivatives by the map, over the rows first .. last - 1 of one pair.
 
     sizes: of the grid, array order; fixed ``(C, rows, columns)`` and words ``(padded samples, W)``: the channels of the data term, those
-    of the moving image bordered and two by two in one int64; x ``(d, d + 1)``; sums ``(2, 1 + d (d + 1))`` in float64: cost and content,
-    each followed by its derivative in the order of ``flatten``; work: see ``work_space``.
+    of the moving image bordered and two by two in one int64; boxes ``(2, d, 2)``: see ``coverage_boxes``; x ``(d, d + 1)``; sums
+    ``(2, 1 + d (d + 1))`` in float64: cost and content, each followed by its derivative in the order of ``flatten``; work: see
+    ``work_space``.
     """
     d = len(sizes)
     columns = sizes[d - 1]
-    shares, offsets, corners, place, step, matrix, direct = work
+    shares, offsets, corners, place, lines, matrix, direct = work
     halves = corners.view(np.float32)
     direct[:] = 0
     for i in range(d):
         for j in range(d):
             matrix[i, j] = x[i, j]
-    for row in range(first, last):
-        start, end = place_row(sizes, sizes, x, row, place, step)
+    sound = place_lines(sizes, sizes, x, lines)
+    for index in range(first, last):
+        row, plane = index % sizes[d - 2], index // sizes[d - 2]
+        start, end = _compared(sizes, boxes, row, plane, place, lines) if sound else (0, 0)
         if term.outside:
-            for i in range(columns):
-                if i < start or i >= end:
-                    sums[0, 0] += fixed[0, row, i] * fixed[0, row, i]
+            sums[0, 0] += _squares(fixed[0, index], 0, start) + _squares(fixed[0, index], end, columns)
         if end <= start:
             continue
-        _read_row(sizes, words, place, step, end - start, shares, offsets, corners)
-        cost, content, of_cost, of_content = sum_row(term, sizes, fixed, row, halves, shares, start, end - start, matrix, direct)
+        _read_row(sizes, words, place, lines, start, end - start, shares, offsets, corners)
+        cost, content, of_cost, of_content = sum_row(term, sizes, fixed, index, halves, shares, start, end - start, matrix, direct)
         sums[0, 0] += cost
         sums[1, 0] += content
-        y = (2 * (row % sizes[d - 2]) + 1) / sizes[d - 2] - 1
-        z = (2 * (row // sizes[d - 2]) + 1) / sizes[0] - 1
+        y, z = (2 * row + 1) / sizes[d - 2] - 1, (2 * plane + 1) / sizes[0] - 1
         for direction in range(d):
             for kind in range(2):
                 total, moment = (of_cost, of_content)[kind][direction]
@@ -175,42 +205,52 @@ def evaluate(term, sizes, fixed, words, x, first, last, work, sums):
                 sums[kind, 1 + i * (d + 1) + j] += direct[kind, i, j]
 
 
+@lean
+def _squares(values, first, last):
+    total = np.float32(0)
+    for i in range(first, last):
+        total += values[i] * values[i]
+    return total
+
+
 @compiled
 def work_space(columns, words):
     """Scratch for rows of ``columns`` samples whose pixels have ``words`` words."""
+    columns += 8  # rows of a power of two would lie in one set of the cache
     return (
         np.empty((3, columns), np.float32),
         np.empty(columns, np.int32),
         np.empty((words, 8, columns), np.int64),
-        np.empty(3),
-        np.empty(3),
+        np.zeros(3),
+        np.zeros((3, 5)),
         np.zeros((3, 3), np.float32),
         np.zeros((2, 3, 3)),
     )
 
 
-@compiled
-def curvature(term, sizes, fixed, words, x, first, last, work, matrix):
+@lean
+def curvature(term, sizes, fixed, words, boxes, x, first, last, work, matrix):
     """Add up the Gauss-Newton matrix of the cost over the rows first .. last - 1 of one pair, ``(n, n)`` in float64; the rest as in
     ``evaluate``."""
     d = len(sizes)
     columns = sizes[d - 1]
-    shares, offsets, corners, place, step, turn, _ = work
+    shares, offsets, corners, place, lines, turn, _ = work
     halves = corners.view(np.float32)
     for i in range(d):
         for j in range(d):
             turn[i, j] = x[i, j]
-    at = np.ones(d + 1)  # of a sample: its normalised coordinates, and one
-    for row in range(first, last):
-        start, end = place_row(sizes, sizes, x, row, place, step)
+    if not place_lines(sizes, sizes, x, lines):
+        return
+    for index in range(first, last):
+        row, plane = index % sizes[d - 2], index // sizes[d - 2]
+        start, end = _compared(sizes, boxes, row, plane, place, lines)
         if end <= start:
             continue
-        _read_row(sizes, words, place, step, end - start, shares, offsets, corners)
-        sums, moments, seconds = curve_row(term, sizes, fixed, row, halves, shares, start, end - start, turn)
+        _read_row(sizes, words, place, lines, start, end - start, shares, offsets, corners)
+        sums, moments, seconds = curve_row(term, sizes, fixed, index, halves, shares, start, end - start, turn)
         origin, width = 1 / columns - 1, 2.0 / columns
-        at[1] = (2 * (row % sizes[d - 2]) + 1) / sizes[d - 2] - 1
-        if d == 3:
-            at[2] = (2 * (row // sizes[d - 2]) + 1) / sizes[0] - 1
+        y, z = (2 * row + 1) / sizes[d - 2] - 1, (2 * plane + 1) / sizes[0] - 1
+        at = (1.0, y, z if d == 3 else 1.0, 1.0)  # of a sample: its normalised coordinates, and one
         product = 0
         for i in range(d):
             for j in range(i, d):
@@ -231,7 +271,7 @@ def curvature(term, sizes, fixed, words, x, first, last, work, matrix):
                 product += 1
 
 
-@compiled
+@lean
 def fill_lower(matrix, d):
     """What ``curvature`` leaves out: the blocks below the diagonal."""
     for row in range(d * (d + 1)):
