@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from .compiling import compiled, lean
 from .data_terms import EMPTY
-from .kernels import curvature, evaluate, fill_lower, rows_of_slab, slab_count, work_space
+from .kernels import evaluate, fill_lower, rows_of_slab, slab_count, work_space
 from .lbfgs import ARMIJO, CURVATURE, DAMPING, LONGEST_STEP, MAX_HALVINGS
 from .regularizer import SMALLEST
 
@@ -181,34 +181,30 @@ def _add_stretch(x, inverse, weight, matrix):
 
 @compiled
 def problem_of(problems, k):
-    """Of all pairs' images, boxes, floors, prices (``data_terms``), inverse references and weights (``regularizer``) those of pair k."""
-    fixed, words, boxes, floor, price, inverse, weight = problems
-    return fixed[k], words[k], boxes[k], floor[k], price[k], inverse[k], weight[k]
+    """Of all pairs' images, their bounds (``coverage_bounds``), floors, prices (``data_terms``), inverse references and weights (``regularizer``) those of pair k."""
+    fixed, words, spans, boxes, floor, price, inverse, weight = problems
+    return fixed[k], words[k], spans[k], boxes[k], floor[k], price[k], inverse[k], weight[k]
 
 
 @lean
-def sum_slabs(term, sizes, problem, x, first, last, work, sums):
-    """``evaluate`` of the slabs first .. last - 1 of one pair, each to its own of sums ``(slabs, 2, 1 + n)``."""
+def sum_slabs(term, sizes, problem, x, first, last, work, sums, matrices):
+    """``evaluate`` of the slabs first .. last - 1 of one pair, each to its own of sums ``(slabs, 2, 1 + n)`` and of matrices
+    ``(slabs, n, n)``, which may be None."""
     for slab in range(first, last):
         sums[slab] = 0
         start, end = rows_of_slab(sizes, problem[0].shape[1], slab)
-        evaluate(term, sizes, problem[0], problem[1], problem[2], x, start, end, work, sums[slab])
-
-
-@lean
-def curve_slabs(term, sizes, problem, x, first, last, work, matrices):
-    """``curvature`` of the slabs first .. last - 1 of one pair, each to its own of matrices ``(slabs, n, n)``."""
-    for slab in range(first, last):
-        matrices[slab] = 0
-        start, end = rows_of_slab(sizes, problem[0].shape[1], slab)
-        curvature(term, sizes, problem[0], problem[1], problem[2], x, start, end, work, matrices[slab])
+        if matrices is None:
+            evaluate(term, sizes, *problem[:4], x, start, end, work, sums[slab], None)
+        else:
+            matrices[slab] = 0
+            evaluate(term, sizes, *problem[:4], x, start, end, work, sums[slab], matrices[slab])
 
 
 @compiled
 def criterion(sums, problem, x, gradient):
     """Equation (1) for one pair from the sums of its slabs, and what the cost was divided by; its derivative goes to gradient
     ``(d (d + 1),)``."""
-    _, _, _, floor, price, inverse, weight = problem
+    _, _, _, _, floor, price, inverse, weight = problem
     n = len(gradient)
     gradient[:] = math.nan
     for i in range(n):
@@ -231,7 +227,7 @@ def criterion(sums, problem, x, gradient):
 @compiled
 def gauss_newton(matrices, problem, x, divisor, matrix):
     """The Gauss-Newton matrix of equation (1) for one pair from those of its slabs, to ``(n, n)``."""
-    _, _, _, _, _, inverse, weight = problem
+    _, _, _, _, _, _, inverse, weight = problem
     matrix[:] = 0
     for slab in range(len(matrices)):
         matrix += matrices[slab]
@@ -433,14 +429,16 @@ def minimize_one(freedom, term, sizes, problem, base, p, iterations, unit, curve
     d, slabs = len(sizes), slab_count(sizes)
     entries = d * (d + 1)
     state, sums = descent(freedom, d, base, p, curved), np.empty((slabs, 2, 1 + entries))
+    matrices = np.empty((slabs if curved else 0, entries, entries))
     while True:
-        sum_slabs(term, sizes, problem, state.x, 0, slabs, work, sums)
+        if curved and state.counts[0] == 0:
+            sum_slabs(term, sizes, problem, state.x, 0, slabs, work, sums, matrices)
+        else:
+            sum_slabs(term, sizes, problem, state.x, 0, slabs, work, sums, None)
         going, divisor = arrive(state, problem, sums, iterations, tolerance)
         if not going or stop[0]:
             return state.numbers[0], state.counts[0]
         if curved and state.counts[0] == 1:
-            matrices = np.empty((slabs, entries, entries))
-            curve_slabs(term, sizes, problem, state.x, 0, slabs, work, matrices)
             precondition(state, problem, matrices, divisor)
         depart(freedom, d, base, state, unit)
 
@@ -458,22 +456,16 @@ def minimize_many(
 
 
 @compiled
-def sum_many(term, sizes, problems, pair, x, first, last, sums):
+def sum_many(term, sizes, problems, pair, x, first, last, sums, matrices):
     """``sum_slabs`` at the maps x ``(N, d, d + 1)``, of the slabs first .. last - 1 of all maps' one after the other, to
-    sums ``(N, slabs, 2, 1 + n)``."""
+    sums ``(N, slabs, 2, 1 + n)`` and to matrices ``(N, slabs, n, n)``, which may be None."""
     work, slabs = work_space(sizes[len(sizes) - 1], problems[1].shape[2]), slab_count(sizes)
     for n in range(first // slabs, (last - 1) // slabs + 1):
-        some = max(first - n * slabs, 0), min(last - n * slabs, slabs)
-        sum_slabs(term, sizes, problem_of(problems, pair[n]), x[n], some[0], some[1], work, sums[n])
-
-
-@compiled
-def curve_many(term, sizes, problems, pair, x, first, last, matrices):
-    """``curve_slabs`` in the same order, to matrices ``(N, slabs, n, n)``."""
-    work, slabs = work_space(sizes[len(sizes) - 1], problems[1].shape[2]), slab_count(sizes)
-    for n in range(first // slabs, (last - 1) // slabs + 1):
-        some = max(first - n * slabs, 0), min(last - n * slabs, slabs)
-        curve_slabs(term, sizes, problem_of(problems, pair[n]), x[n], some[0], some[1], work, matrices[n])
+        begin, end = max(first - n * slabs, 0), min(last - n * slabs, slabs)
+        if matrices is None:
+            sum_slabs(term, sizes, problem_of(problems, pair[n]), x[n], begin, end, work, sums[n], None)
+        else:
+            sum_slabs(term, sizes, problem_of(problems, pair[n]), x[n], begin, end, work, sums[n], matrices[n])
 
 
 @compiled

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from .compiled_lbfgs import criterion, curve_slabs, damped_inverse, gauss_newton, problem_of, sum_slabs
+from .compiled_lbfgs import criterion, damped_inverse, gauss_newton, problem_of, sum_slabs
 from .compiling import compiled
 from .fused_objective import FusedObjective
 from .initializer import LONGEST_STEP, RAW_SCALE, Initializer, Trajectory
@@ -85,7 +85,10 @@ def _follow_one(kind, layers, term, sizes, problem, start, u, hidden, memory, wo
     features, seen, gates, change = np.empty(layers.into.shape[1]), np.empty(2 * width), np.empty(4 * width), np.empty(len(layers.out))
     for k in range(len(layers.gates)):
         _compose(start, u, x)
-        sum_slabs(term, sizes, problem, x, 0, slabs, work, sums)
+        if kind == NEWTON:
+            sum_slabs(term, sizes, problem, x, 0, slabs, work, sums, matrices)
+        else:
+            sum_slabs(term, sizes, problem, x, 0, slabs, work, sums, None)
         _, divisor = criterion(sums, problem, x, by_entry)
         for i in range(d):
             for j in range(d + 1):
@@ -93,7 +96,6 @@ def _follow_one(kind, layers, term, sizes, problem, start, u, hidden, memory, wo
                 for m in range(d):
                     gradient[i * (d + 1) + j] += start[m, i] * by_entry[m * (d + 1) + j]
         if kind == NEWTON:
-            curve_slabs(term, sizes, problem, x, 0, slabs, work, matrices)
             _newton_step(matrices, problem, x, divisor, start, gradient, step)
         if kind == RAW:
             features[:] = RAW_SCALE * gradient

@@ -37,11 +37,11 @@ class FusedImages:
         return cls(data_term.fixed_channels(fixed), data_term.moving_channels(moving))
 
     @cached_property
-    def boxes(self) -> "npt.NDArray[np.float64]":
-        """Where the images are covered, see ``coverage_boxes``; on the CPU."""
-        from .coverage_boxes import boxes_of
+    def bounds(self) -> "tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]":
+        """Spans and boxes of what is covered, see ``coverage_bounds``; on the CPU."""
+        from .coverage_bounds import boxes_of, spans_of
 
-        return boxes_of(self.fixed[:, -1].numpy(), self._covered.numpy())
+        return spans_of(self.fixed[:, -1].numpy()), boxes_of(self._covered.numpy())
 
     def floor_and_price(self, data_term: DataTerm) -> tuple[Tensor, Tensor]:
         """Those of the data term, see ``data_terms``; kept, since they are asked for often."""

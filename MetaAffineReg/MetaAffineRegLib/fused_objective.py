@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from . import compiled_lbfgs, data_terms, kernel_edges, kernel_intensities, kernels, threads
-from .coverage_boxes import everywhere
+from .coverage_bounds import everywhere
 from .data_terms import DataTerm
 from .freedom import Freedom, GroupFreedom
 from .fused_images import FusedImages
@@ -38,8 +38,8 @@ class FusedObjective:
         inverse = torch.eye(d, dtype=torch.float64).repeat(batch, 1, 1) if regularizer is None else regularizer.inverse
         weight = torch.zeros(batch, dtype=torch.float64) if regularizer is None else regularizer.weight
         by_pair = (_array(numbers) for numbers in (floor, price, inverse, weight))
-        boxes = everywhere(batch, images.sizes) if data_term is data_terms.mean_squares else images.boxes
-        self._problems = (_array(images.fixed.flatten(2, -2)), _array(images.words), boxes, *by_pair)
+        bounds = everywhere(batch, images.sizes) if data_term is data_terms.mean_squares else images.bounds
+        self._problems = (_array(images.fixed.flatten(2, -2)), _array(images.words), *bounds, *by_pair)
         self._term = _KERNEL_TERMS[type(data_term)](data_term)
         self._slabs = kernels.slab_count(images.sizes)
 
@@ -67,9 +67,10 @@ class FusedObjective:
 
     def value_gradient_curvature(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         maps, n = _array(x), x[0].numel()
-        values, gradients, divisors = self._criteria(maps, self._sums(maps))
+        of_slabs = self._no_matrices(maps)
+        values, gradients, divisors = self._criteria(maps, self._sums(maps, of_slabs))
         matrices = np.empty((len(x), n, n))
-        compiled_lbfgs.gauss_newtons(self._problems, self._pair.numpy(), maps, self._curves(maps), divisors, matrices)
+        compiled_lbfgs.gauss_newtons(self._problems, self._pair.numpy(), maps, of_slabs, divisors, matrices)
         return torch.from_numpy(values), torch.from_numpy(gradients).view_as(x), torch.from_numpy(matrices)
 
     def overlap(self, x: Tensor) -> Tensor:
@@ -112,12 +113,13 @@ class FusedObjective:
         while going:
             check()
             here, x = self.select(torch.tensor(going)), np.stack([states[k].x for k in going])
+            of_slabs = self._no_matrices(x) if curved and states[going[0]].counts[0] == 0 else None
             arrived = [
                 compiled_lbfgs.arrive(states[k], problems[k], sums, iterations, tolerance)
-                for k, sums in zip(going, here._sums(x), strict=True)
+                for k, sums in zip(going, here._sums(x, of_slabs), strict=True)
             ]
-            if curved and states[going[0]].counts[0] == 1:
-                for k, (_, divisor), matrices in zip(going, arrived, here._curves(x), strict=True):
+            if of_slabs is not None:
+                for k, (_, divisor), matrices in zip(going, arrived, of_slabs, strict=True):
                     compiled_lbfgs.precondition(states[k], problems[k], matrices, divisor)
             going = [k for k, (further, _) in zip(going, arrived, strict=True) if further]
             for k in going:
@@ -128,21 +130,18 @@ class FusedObjective:
         """Data term, grid sizes, images and numbers by pair, and the pair of each candidate."""
         return self._term, self._images.sizes, self._problems, self._pair.numpy()
 
-    def _sums(self, maps: Array) -> Array:
-        """Of the slabs of each map, ``(N, slabs, 2, 1 + n)``, see ``kernels.evaluate``."""
+    def _sums(self, maps: Array, matrices: Array | None = None) -> Array:
+        """Of the slabs of each map, ``(N, slabs, 2, 1 + n)``, see ``kernels.evaluate``; their Gauss-Newton matrices go to ``matrices``."""
         sums = np.empty((len(maps), self._slabs, 2, 1 + maps[0].size))
         count = len(maps) * self._slabs
-        threads.share_out(lambda first, last: compiled_lbfgs.sum_many(*self.problem(), maps, first, last, sums), count, self._chunks(count))
+        threads.share_out(
+            lambda first, last: compiled_lbfgs.sum_many(*self.problem(), maps, first, last, sums, matrices), count, self._chunks(count)
+        )
         return sums
 
-    def _curves(self, maps: Array) -> Array:
-        """The Gauss-Newton matrices of the slabs of each map, ``(N, slabs, n, n)``."""
-        matrices = np.empty((len(maps), self._slabs, maps[0].size, maps[0].size))
-        count = len(maps) * self._slabs
-        threads.share_out(
-            lambda first, last: compiled_lbfgs.curve_many(*self.problem(), maps, first, last, matrices), count, self._chunks(count)
-        )
-        return matrices
+    def _no_matrices(self, maps: Array) -> Array:
+        """Where those of the slabs of each map find room, ``(N, slabs, n, n)``."""
+        return np.empty((len(maps), self._slabs, maps[0].size, maps[0].size))
 
     def _criteria(self, maps: Array, sums: Array) -> tuple[Array, Array, Array]:
         """Values ``(N,)``, gradients ``(N, n)`` and divisors ``(N,)``."""

@@ -72,17 +72,6 @@ def columns_between(place, lines, box, first, last):
 
 
 @lean
-def _columns_of_fixed(sizes, box, row, plane):
-    """The columns of a row that lie in the box ``(d, 2)`` of the fixed image, first and last + 1."""
-    inside = box[1, 0] < row < box[1, 1]
-    if len(sizes) == 3:
-        inside = inside and box[2, 0] < plane < box[2, 1]
-    if not inside:
-        return 0, 0
-    return int(box[0, 0]) + 1, int(box[0, 1])
-
-
-@lean
 def _read_row(sizes, words, place, lines, first, count, shares, offsets, corners):
     """The pixels around ``count`` samples of a row from column ``first`` on, and where between them each lies; words
     ``(padded samples, W)`` hold two channels each."""
@@ -152,57 +141,64 @@ def rows_of_slab(sizes, rows, slab):
 
 
 @lean
-def _compared(sizes, boxes, row, plane, place, lines):
+def _compared(span, box, row, plane, place, lines):
     """The columns of a row that are compared, first and last + 1; where the first of all lies, to place."""
-    start, end = _columns_of_fixed(sizes, boxes[0], row, plane)
+    if span[1] <= span[0]:
+        return 0, 0
     place_row(lines, row, plane, place)
-    return columns_between(place, lines, boxes[1], start, max(start, end))
+    return columns_between(place, lines, box, span[0], span[1])
 
 
 @lean
-def evaluate(term, sizes, fixed, words, boxes, x, first, last, work, sums):
-    """Add up cost and content, and their derivatives by the map, over the rows first .. last - 1 of one pair.
+def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, matrix):
+    """Add up cost and content, their derivatives by the map and the cost's Gauss-Newton matrix over the rows first .. last - 1 of one pair.
 
     sizes: of the grid, array order; fixed ``(C, rows, columns)`` and words ``(padded samples, W)``: the channels of the data term, those
-    of the moving image bordered and two by two in one int64; boxes ``(2, d, 2)``: see ``coverage_boxes``; x ``(d, d + 1)``; sums
-    ``(2, 1 + d (d + 1))`` in float64: cost and content, each followed by its derivative in the order of ``flatten``; work: see
-    ``work_space``.
+    of the moving image bordered and two by two in one int64; spans ``(rows, 2)`` and box ``(d, 2)``: see ``coverage_bounds``; x ``(d, d + 1)``; sums
+    ``(2, 1 + d (d + 1))`` in float64: cost and content, each followed by its derivative in the order of ``flatten``; matrix
+    ``(n, n)`` in float64 with n = d (d + 1), of which ``fill_lower`` makes the rest, or None; work: see ``work_space``.
     """
     d = len(sizes)
     columns = sizes[d - 1]
-    shares, offsets, corners, place, lines, matrix, direct = work
+    shares, offsets, corners, place, lines, turn, direct, slopes, products = work
     halves = corners.view(np.float32)
-    direct[:] = 0
+    direct[:], slopes[:], products[:] = 0, 0, 0
     for i in range(d):
         for j in range(d):
-            matrix[i, j] = x[i, j]
+            turn[i, j] = x[i, j]
     sound = place_lines(sizes, sizes, x, lines)
     for index in range(first, last):
         row, plane = index % sizes[d - 2], index // sizes[d - 2]
-        start, end = _compared(sizes, boxes, row, plane, place, lines) if sound else (0, 0)
+        start, end = _compared(spans[index], box, row, plane, place, lines) if sound else (0, 0)
         if term.outside:
             sums[0, 0] += _squares(fixed[0, index], 0, start) + _squares(fixed[0, index], end, columns)
         if end <= start:
             continue
         _read_row(sizes, words, place, lines, start, end - start, shares, offsets, corners)
-        cost, content, of_cost, of_content = sum_row(term, sizes, fixed, index, halves, shares, start, end - start, matrix, direct)
+        cost, content, of_cost, of_content = sum_row(term, sizes, fixed, index, halves, shares, start, end - start, turn, direct)
         sums[0, 0] += cost
         sums[1, 0] += content
-        y, z = (2 * row + 1) / sizes[d - 2] - 1, (2 * plane + 1) / sizes[0] - 1
+        y, z = float(row), float(plane)
         for direction in range(d):
             for kind in range(2):
                 total, moment = (of_cost, of_content)[kind][direction]
-                slope = total * float(sizes[d - 1 - direction])  # twice the halved derivative, times samples per unit
-                at = 1 + direction * (d + 1)
-                sums[kind, at] += slope * (1 / columns - 1) + moment * (2.0 * sizes[d - 1 - direction] / columns)
-                sums[kind, at + 1] += slope * y
-                if d == 3:
-                    sums[kind, at + 2] += slope * z
-                sums[kind, at + d] += slope
+                slopes[kind, direction, 0] += moment
+                slopes[kind, direction, 1] += total * y
+                slopes[kind, direction, 2] += total * z
+                slopes[kind, direction, 3] += total
+        if matrix is not None:
+            _add_products(curve_row(term, sizes, fixed, index, halves, shares, start, end - start, turn), y, z, products)
     for kind in range(2):
         for i in range(d):
+            scale = float(sizes[d - 1 - i])  # twice the halved derivative, times samples per unit
+            total = slopes[kind, i, 3] * scale
             for j in range(d):
-                sums[kind, 1 + i * (d + 1) + j] += direct[kind, i, j]
+                n = sizes[d - 1 - j]
+                along = (1 / n - 1) * total + 2 / n * scale * slopes[kind, i, j]
+                sums[kind, 1 + i * (d + 1) + j] += along + direct[kind, i, j]
+            sums[kind, 1 + i * (d + 1) + d] += total
+    if matrix is not None:
+        _add_blocks(sizes, products, matrix)
 
 
 @lean
@@ -225,55 +221,68 @@ def work_space(columns, words):
         np.zeros((3, 5)),
         np.zeros((3, 3), np.float32),
         np.zeros((2, 3, 3)),
+        np.zeros((2, 3, 4)),
+        np.zeros((6, 10)),
     )
 
 
 @lean
-def curvature(term, sizes, fixed, words, boxes, x, first, last, work, matrix):
-    """Add up the Gauss-Newton matrix of the cost over the rows first .. last - 1 of one pair, ``(n, n)`` in float64; the rest as in
-    ``evaluate``."""
-    d = len(sizes)
-    columns = sizes[d - 1]
-    shares, offsets, corners, place, lines, turn, _ = work
-    halves = corners.view(np.float32)
+def _add_products(found, y, z, products):
+    """Add what ``curve_row`` found in a row at y and z, in samples, to ``(6, 10)``: of each product the sums with xx, xy, xz, x, yy, yz, y,
+    zz, z and one."""
+    sums, moments, seconds = found
+    for product in range(len(sums)):
+        total, moment = sums[product], moments[product]
+        one, other = total * y, total * z
+        products[product, 0] += seconds[product]
+        products[product, 1] += moment * y
+        products[product, 2] += moment * z
+        products[product, 3] += moment
+        products[product, 4] += one * y
+        products[product, 5] += one * z
+        products[product, 6] += one
+        products[product, 7] += other * z
+        products[product, 8] += other
+        products[product, 9] += total
+
+
+@lean
+def _add_blocks(sizes, products, matrix):
+    d, product = len(sizes), 0
     for i in range(d):
-        for j in range(d):
-            turn[i, j] = x[i, j]
-    if not place_lines(sizes, sizes, x, lines):
-        return
-    for index in range(first, last):
-        row, plane = index % sizes[d - 2], index // sizes[d - 2]
-        start, end = _compared(sizes, boxes, row, plane, place, lines)
-        if end <= start:
-            continue
-        _read_row(sizes, words, place, lines, start, end - start, shares, offsets, corners)
-        sums, moments, seconds = curve_row(term, sizes, fixed, index, halves, shares, start, end - start, turn)
-        origin, width = 1 / columns - 1, 2.0 / columns
-        y, z = (2 * row + 1) / sizes[d - 2] - 1, (2 * plane + 1) / sizes[0] - 1
-        at = (1.0, y, z if d == 3 else 1.0, 1.0)  # of a sample: its normalised coordinates, and one
-        product = 0
-        for i in range(d):
-            for j in range(i, d):
-                scale = 0.5 * sizes[d - 1 - i] * sizes[d - 1 - j]
-                total, moment, second = sums[product] * scale, moments[product] * scale, seconds[product] * scale
-                along = origin * total + width * moment  # the product's sum times x, and times x squared
-                twice = origin * origin * total + 2 * origin * width * moment + width * width * second
-                for k in range(d + 1):
-                    for m in range(d + 1):
-                        entry = total * at[k] * at[m]
-                        if k == 0 and m == 0:
-                            entry = twice
-                        elif k == 0:
-                            entry = along * at[m]
-                        elif m == 0:
-                            entry = along * at[k]
-                        matrix[i * (d + 1) + k, j * (d + 1) + m] += entry
-                product += 1
+        for j in range(i, d):
+            scale = 0.5 * sizes[d - 1 - i] * sizes[d - 1 - j]
+            _add_block(sizes, products[product], scale, matrix[i * (d + 1) :, j * (d + 1) :])
+            product += 1
+
+
+@lean
+def _add_block(sizes, found, scale, block):
+    """Add the sums of a product ``(10,)`` to its block ``(d + 1, d + 1)`` of the matrix, for normalised coordinates and one."""
+    d = len(sizes)
+    for k in range(d + 1):
+        width, origin = (2 / sizes[d - 1 - k], 1 / sizes[d - 1 - k] - 1) if k < d else (0.0, 1.0)
+        for m in range(d + 1):
+            wide, start = (2 / sizes[d - 1 - m], 1 / sizes[d - 1 - m] - 1) if m < d else (0.0, 1.0)
+            entry = origin * start * found[9]
+            if k < d:
+                entry += width * start * found[_moment(k, 3)]
+            if m < d:
+                entry += origin * wide * found[_moment(m, 3)]
+            if k < d and m < d:
+                entry += width * wide * found[_moment(min(k, m), max(k, m))]
+            block[k, m] += scale * entry
+
+
+@lean
+def _moment(i, j):
+    """Where the sum with coordinates i and j >= i is kept, 3 being one."""
+    return i * (7 - i) // 2 + j
 
 
 @lean
 def fill_lower(matrix, d):
-    """What ``curvature`` leaves out: the blocks below the diagonal."""
+    """What ``evaluate`` leaves out: the blocks below the diagonal."""
     for row in range(d * (d + 1)):
         for column in range(d * (d + 1)):
             if row // (d + 1) > column // (d + 1):
