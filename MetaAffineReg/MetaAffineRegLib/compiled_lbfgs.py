@@ -181,7 +181,8 @@ def _add_stretch(x, inverse, weight, matrix):
 
 @compiled
 def problem_of(problems, k):
-    """Of all pairs' images, their bounds (``coverage_bounds``), floors, prices (``data_terms``), inverse references and weights (``regularizer``) those of pair k."""
+    """Of all pairs' images, their bounds (``coverage_bounds``), floors, prices (``data_terms``), inverse references and weights
+    (``regularizer``) those of pair k."""
     fixed, words, spans, boxes, floor, price, inverse, weight = problems
     return fixed[k], words[k], spans[k], boxes[k], floor[k], price[k], inverse[k], weight[k]
 

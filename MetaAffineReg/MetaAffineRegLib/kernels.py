@@ -154,9 +154,9 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
     """Add up cost and content, their derivatives by the map and the cost's Gauss-Newton matrix over the rows first .. last - 1 of one pair.
 
     sizes: of the grid, array order; fixed ``(C, rows, columns)`` and words ``(padded samples, W)``: the channels of the data term, those
-    of the moving image bordered and two by two in one int64; spans ``(rows, 2)`` and box ``(d, 2)``: see ``coverage_bounds``; x ``(d, d + 1)``; sums
-    ``(2, 1 + d (d + 1))`` in float64: cost and content, each followed by its derivative in the order of ``flatten``; matrix
-    ``(n, n)`` in float64 with n = d (d + 1), of which ``fill_lower`` makes the rest, or None; work: see ``work_space``.
+    of the moving image bordered and two by two in one int64; spans ``(rows, 2)`` and box ``(d, 2)``: see ``coverage_bounds``; x
+    ``(d, d + 1)``; sums ``(2, 1 + n)`` in float64, n = d (d + 1): cost and content, each followed by its derivative in the order of
+    ``flatten``; matrix ``(n, n)`` in float64, of which ``fill_lower`` makes the rest, or None; work: see ``work_space``.
     """
     d = len(sizes)
     columns = sizes[d - 1]

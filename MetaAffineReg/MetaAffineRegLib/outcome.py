@@ -1,7 +1,8 @@
 """What a method finds for a batch of pairs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+import torch
 from torch import Tensor
 
 
@@ -23,6 +24,16 @@ class Evidence:
     consistency: Tensor
     runner_up: Tensor
     edges: Tensor
+
+    @classmethod
+    def of_nothing(cls, x: Tensor) -> "Evidence":
+        """That nothing is known of maps x ``(B, d, d + 1)``: no success is expected."""
+        far = x.new_full((len(x),), torch.inf)
+        return cls(far, far[:, None].expand(-1, 2), torch.zeros_like(far), far, far, x, torch.zeros_like(far, dtype=torch.bool))
+
+    def with_rows(self, rows: Tensor, other: "Evidence") -> "Evidence":
+        """This one, with the other in its ``rows`` (indices)."""
+        return Evidence(*(getattr(self, field.name).index_copy(0, rows, getattr(other, field.name)) for field in fields(self)))
 
 
 @dataclass(frozen=True)

@@ -173,10 +173,11 @@ class _Stages:
         trajectory = network.begin(found.x)
         for number in range(len(network.config.levels)):
             trajectory = self._followed(network, trajectory, found.pair, number)
-        return self._reached(trajectory, found)
+        return self._reached(trajectory, found, self.levels[1])
 
     def led(self, found: Candidates, network: Initializer) -> Candidates:
-        """Where the learned steps lead; after each level but the last only the best of each pair go on."""
+        """Where the learned steps lead; after each level but the last only the best of each pair go on, judged on the coarsest grid after
+        the first."""
         assert self.plan.led is not None
         trajectory = network.begin(found.x)
         for number in range(len(network.config.levels)):
@@ -184,7 +185,7 @@ class _Stages:
                 rows = found.best_rows(self.plan.led, self.plan.margins[0])
                 found, trajectory = found.select(rows), trajectory.select(rows)
             trajectory = self._followed(network, trajectory, found.pair, number)
-            found = self._reached(trajectory, found)
+            found = self._reached(trajectory, found, self.levels[min(number, 1)])
         return found
 
     def _followed(self, network: Initializer, trajectory: Trajectory, pair: Tensor, number: int) -> Trajectory:
@@ -199,10 +200,10 @@ class _Stages:
 
         return follow_level(network, trajectory, objective, number)
 
-    def _reached(self, trajectory: Trajectory, found: Candidates) -> Candidates:
-        """Where the candidates have come to, judged."""
+    def _reached(self, trajectory: Trajectory, found: Candidates, size: int) -> Candidates:
+        """Where the candidates have come to, judged on the grid of ``size``."""
         parameters = freedom(self.freedom_name, trajectory.x)
-        return self.judged(Candidates(parameters.maps(parameters.origin), found.pair, found.value), self.levels[1])
+        return self.judged(Candidates(parameters.maps(parameters.origin), found.pair, found.value), size)
 
     def reads(self, network: Initializer) -> bool:
         """Whether the network has learned to read what is compared."""
@@ -235,21 +236,20 @@ class _Stages:
         """Of which pairs the best maps x ``(B, d, d + 1)`` on the third level leave too much of both images unexplained, ``(B,)``."""
         if math.isinf(self.plan.give_up):
             return torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        return self.sides(self.levels[2], x).amin(1) > self.plan.give_up
+        return self.sides(self.levels[2], x, torch.arange(len(x), device=x.device)).amin(1) > self.plan.give_up
 
     def finished(self, found: Candidates, given_up: Tensor) -> Candidates:
-        """Refined on the finest grid, but for those of pairs that are given up ``(B,)``."""
-        finest, left = self.levels[-1], given_up[found.pair]
-        ends = []
-        if bool(left.any()):
-            ends.append(self.judged(found.select(torch.nonzero(left)[:, 0]), finest))
-        if not bool(left.all()):
-            ends.append(self.refined(found.select(torch.nonzero(~left)[:, 0]), finest, _REFINE, tolerance=_FINE))
-        return reduce(Candidates.joined, ends)
+        """Refined on the finest grid; of pairs that are given up ``(B,)`` as they are, infinite in value."""
+        left = given_up[found.pair]
+        ends = replace(found.select(torch.nonzero(left)[:, 0]), value=found.value.new_full((int(left.sum()),), torch.inf))
+        if bool(left.all()):
+            return ends
+        return ends.joined(self.refined(found.select(torch.nonzero(~left)[:, 0]), self.levels[-1], _REFINE, tolerance=_FINE))
 
-    def sides(self, size: int, x: Tensor) -> Tensor:
-        """Of either image the share that the maps x ``(B, d, d + 1)`` leave unexplained on the grid of ``size``, ``(B, 2)``."""
-        return torch.stack([self.grids.objective(size, term).value(x) for term in unexplained_sides], 1)
+    def sides(self, size: int, x: Tensor, rows: Tensor) -> Tensor:
+        """Of either image the share that the maps x ``(N, d, d + 1)`` of the pairs ``rows`` leave unexplained on the grid of ``size``,
+        ``(N, 2)``."""
+        return torch.stack([self.grids.objective(size, term).select(rows).value(x) for term in unexplained_sides], 1)
 
     def guarded(self, x: Tensor, pair: Tensor, value: Tensor) -> Candidates:
         """Candidates; infinite in value where A, beside the start's, mirrors, turns beyond the range or changes a size by more than two."""
@@ -325,9 +325,11 @@ def robust(
     before = stages.judged(own, levels[3])
     x, after = before.joined(found).best(1).ranked(0)
     margin, runner_up = _runner_up(found, coarser)
-    report(f"registration the other way round{_so_far(found, stages)}", 0.9)
-    evidence = _evidence(stages, start, x, after, margin, runner_up)
-    evidence = replace(evidence, unexplained=torch.where(given_up, torch.inf, evidence.unexplained))
+    rows = torch.nonzero(~given_up)[:, 0]
+    evidence = Evidence.of_nothing(x)
+    if len(rows):
+        report(f"registration the other way round{_so_far(found, stages)}", 0.9)
+        evidence = evidence.with_rows(rows, _evidence(stages, start, rows, x[rows], after[rows], margin[rows], runner_up[rows]))
     return Outcome(x, before.value, after, stages.evaluations, evidence)
 
 
@@ -350,21 +352,22 @@ def _runner_up(finest: Candidates, coarser: Candidates) -> tuple[Tensor, Tensor]
     return margin, x
 
 
-def _evidence(stages: _Stages, start: Tensor, x: Tensor, after: Tensor, margin: Tensor, runner_up: Tensor) -> Evidence:
-    """Overlap, how well each image is explained, and the distance to what the way back finds from the inverse map."""
+def _evidence(stages: _Stages, start: Tensor, rows: Tensor, x: Tensor, after: Tensor, margin: Tensor, runner_up: Tensor) -> Evidence:
+    """Overlap, how well each image is explained, and the distance to what the way back finds from the inverse map, of the pairs ``rows``
+    of the batch, to which maps and values belong."""
     grids, finest = stages.grids, stages.levels[-1]
     told_by = stages.plan.witness or stages.plan.fine
     if stages.plan.witness:
-        witness = grids.objective(finest, told_by, stages.regularizers[finest])
+        witness = grids.objective(finest, told_by, stages.regularizers[finest]).select(rows)
         after = witness.value(x)
         margin = torch.where(torch.isfinite(margin), witness.value(runner_up) - after, torch.inf)
-    shown = grids.objective(finest, unexplained_content).overlap(x)
-    sides = stages.sides(finest, x)
+    shown = grids.objective(finest, unexplained_content).select(rows).overlap(x)
+    sides = stages.sides(finest, x, rows)
     edges = torch.full((len(x),), isinstance(told_by, NormalizedGradients), device=x.device)
     back = _Stages(
         grids.swapped(), stages.levels, affine.inverse(start), stages.freedom_name, stages.rotation_range, stages.plan, stages.report
     )
-    inverse = Candidates(affine.inverse(x), torch.arange(len(x), device=x.device), after)
+    inverse = Candidates(affine.inverse(x), rows, after)
     returned = back.refined(inverse, stages.levels[2], _BACK, tolerance=_FINE).x
     stages.evaluations += back.evaluations
     consistency = affine.distance(affine.compose(returned, x), affine.identity(len(x), x.shape[1], dtype=x.dtype, device=x.device))
