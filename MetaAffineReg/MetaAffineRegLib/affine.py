@@ -47,11 +47,10 @@ def from_homogeneous(matrix: Tensor) -> Tensor:
 
 
 def nearest_rotation(matrix: Tensor) -> Tensor:
-    """The rotation nearest to ``(B, d, d)`` in the Frobenius norm, determinant +1 (Kabsch 1976)."""
-    u, _, vh = torch.linalg.svd(matrix)
-    sign = torch.linalg.det(u @ vh)
-    vh = torch.cat((vh[..., :-1, :], vh[..., -1:, :] * sign[..., None, None]), -2)
-    return u @ vh
+    """The rotation nearest to ``(B, d, d)`` in the Frobenius norm, determinant +1 (Kabsch 1976); on the CPU like ``stretches``."""
+    u, _, vh = np.linalg.svd(matrix.numpy(force=True))
+    u[..., -1] *= np.linalg.det(u @ vh)[..., None]
+    return torch.from_numpy(u @ vh).to(matrix.device)
 
 
 def stretches(matrix: Tensor) -> tuple[Tensor, Tensor]:

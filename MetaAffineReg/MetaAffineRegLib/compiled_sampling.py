@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .backends import BORDER
-from .compiling import compiled
+from .compiling import compiled, fast
 from .kernels import bilinear, columns_between, place_lines, place_row
 from .threads import share_out
 
@@ -56,7 +56,7 @@ def sample_rows(images, sizes, grid, x, first, last, samples):
                 _sample_deep_row(images[b, channel], across, area, place, lines, out)
 
 
-@compiled
+@fast
 def _sample_row(image, across, place, lines, out):
     right, down = np.uint64(1), np.uint64(across)
     x, y, dx, dy = np.float32(place[0]), np.float32(place[1]), np.float32(lines[0, 1]), np.float32(lines[1, 1])
@@ -68,7 +68,7 @@ def _sample_row(image, across, place, lines, out):
         out[i] = bilinear(image[at], image[at + right], image[at + down], image[at + down + right], wx, wy)[0]
 
 
-@compiled
+@fast
 def _sample_deep_row(image, across, area, place, lines, out):
     right, down, deep = np.uint64(1), np.uint64(across), np.uint64(area)
     x, y, z = np.float32(place[0]), np.float32(place[1]), np.float32(place[2])

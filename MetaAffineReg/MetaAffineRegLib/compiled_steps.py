@@ -8,7 +8,7 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from .compiled_lbfgs import criterion, damped_inverse, gauss_newton, problem_of, sum_slabs
-from .compiling import compiled
+from .compiling import compiled, fast
 from .fused_objective import FusedObjective
 from .initializer import LONGEST_STEP, RAW_SCALE, Initializer, Trajectory
 from .kernels import slab_count, work_space
@@ -164,7 +164,7 @@ def _direction_and_norm(vector, out):
     out[n] = math.log10(norm) + 2
 
 
-@compiled
+@fast
 def _linear(weight, bias, vector, out):
     for i in range(len(out)):
         total = bias[i]

@@ -18,16 +18,10 @@ def spans_of(coverage: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
 def boxes_of(coverage: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """Of moving coverages ``(B, *S)`` the boxes ``(B, d, 2)`` beyond which a sample touches nothing that is covered: what lies between the
     two numbers, in samples along x, y (and z)."""
-    sizes, spans = coverage.shape[1:], spans_of(coverage)
-    boxes = np.zeros((len(coverage), len(sizes), 2))
-    for box, of_rows in zip(boxes, spans, strict=True):
-        covered = np.flatnonzero(of_rows[:, 1])
-        if not len(covered):
-            continue
-        along = (*np.unravel_index(covered, sizes[:-1]),)[::-1]
-        box[0] = of_rows[covered, 0].min() - 1, of_rows[covered, 1].max()
-        box[1:] = [(rows.min() - 1, rows.max() + 1) for rows in along]
-    return boxes
+    sizes = coverage.shape[1:]
+    boxes = np.zeros((len(coverage), 3, 2))
+    _find_boxes(spans_of(coverage), sizes[-2], boxes)
+    return boxes[:, : len(sizes)]
 
 
 def everywhere(count: int, sizes: tuple[int, ...]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
@@ -49,3 +43,18 @@ def _find_spans(coverage, spans):
                 last -= 1
             if first < last:
                 spans[k, row, 0], spans[k, row, 1] = first, last
+
+
+@compiled
+def _find_boxes(spans, rows_of_plane, boxes):
+    for k in range(spans.shape[0]):
+        for index in range(spans.shape[1]):
+            first, last = np.int64(spans[k, index, 0]), np.int64(spans[k, index, 1])
+            if first == last:
+                continue
+            row, plane = index % rows_of_plane, index // rows_of_plane
+            new = boxes[k, 0, 1] == 0
+            for axis in range(3):
+                low, high = ((first, last), (row, row + 1), (plane, plane + 1))[axis]
+                boxes[k, axis, 0] = low - 1 if new else min(low - 1, boxes[k, axis, 0])
+                boxes[k, axis, 1] = max(high, boxes[k, axis, 1])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from .compiling import LEAN, lean
+from .compiling import FAST, fast
 from .kernels import bilinear, curve_row, sum_row, trilinear
 
 _ROOT = np.float32(math.sqrt(0.5))
@@ -23,7 +23,7 @@ class NormalizedGradients(NamedTuple):
     square: np.float32  # of the edge
 
 
-@lean
+@fast
 def _cotangents(u, tu, agreement, half_fixed, q, inverse, cover, coverage):
     """Of one sample with share q = |T_m|: cost, content, and half their derivatives by u and by the coverage of the moving image."""
     half = np.float32(0.5)
@@ -40,7 +40,7 @@ def _cotangents(u, tu, agreement, half_fixed, q, inverse, cover, coverage):
     return common * (content - agreement), common * content, a, b, half * cover * (content - agreement), half * cover * content
 
 
-@lean
+@fast
 def _metric(u, square, inverse, weight):
     """Half the Gauss-Newton curvature of a sample's cost by u is alpha |du|^2 + beta (u . du)^2: alpha and beta."""
     squared = inverse * inverse
@@ -48,14 +48,14 @@ def _metric(u, square, inverse, weight):
     return weight * square * squared, weight * squared * (np.float32(1) - share * (np.float32(4) - np.float32(2) * share))
 
 
-@overload(sum_row, jit_options=LEAN)
+@overload(sum_row, jit_options=FAST)
 def _sum_row(term, sizes, fixed, row, halves, shares, first, count, matrix, direct):
     if term.instance_class is not NormalizedGradients:
         return None
     return _sum_row_2d if len(sizes) == 2 else _sum_row_3d
 
 
-@overload(curve_row, jit_options=LEAN)
+@overload(curve_row, jit_options=FAST)
 def _curve_row(term, sizes, fixed, row, halves, shares, first, count, matrix):
     if term.instance_class is not NormalizedGradients:
         return None
@@ -182,14 +182,14 @@ def _sum_row_3d(term, sizes, fixed, row, halves, shares, first, count, matrix, d
     return cost, content, ((ax, axc), (ay, ayc), (az, azc)), ((bx, bxc), (by, byc), (bz, bzc))
 
 
-@lean
+@fast
 def _channel(corners, j, wx, wy, wz):
     """A channel between eight pixels and its derivatives along x, y and z."""
     near = bilinear(corners[0, j], corners[1, j], corners[2, j], corners[3, j], wx, wy)
     return trilinear(near, bilinear(corners[4, j], corners[5, j], corners[6, j], corners[7, j], wx, wy), wz)
 
 
-@lean
+@fast
 def _add(direct, halved):
     """Add twice the numbers to ``(3, 3)``."""
     for i in range(3):

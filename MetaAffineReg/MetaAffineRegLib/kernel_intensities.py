@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from .compiling import LEAN
+from .compiling import FAST
 from .kernels import bilinear, curve_row, sum_row, trilinear
 
 
@@ -47,7 +47,7 @@ def curve(term, f, c, v, m):
     raise NotImplementedError("only compiled code compares samples one by one")
 
 
-@overload(compare, jit_options=LEAN)
+@overload(compare, jit_options=FAST)
 def _compare(term, f, c, v, m):
     one, zero = np.float32(1), np.float32(0)
     of_moving = term.instance_class is UnexplainedOfMoving
@@ -98,7 +98,7 @@ def _compare(term, f, c, v, m):
     }[term.instance_class]
 
 
-@overload(curve, jit_options=LEAN)
+@overload(curve, jit_options=FAST)
 def _curve(term, f, c, v, m):
     one, zero = np.float32(1), np.float32(0)
     of_moving = term.instance_class is UnexplainedOfMoving
@@ -134,7 +134,7 @@ def _curve(term, f, c, v, m):
 _TERMS = (MeanSquares, OverlapMeanSquares, UnexplainedContent, UnexplainedOfFixed, UnexplainedOfMoving)
 
 
-@overload(sum_row, jit_options=LEAN)
+@overload(sum_row, jit_options=FAST)
 def _sum_row(term, sizes, fixed, row, halves, shares, first, count, matrix, direct):
     if term.instance_class not in _TERMS:
         return None
@@ -178,7 +178,7 @@ def _sum_row(term, sizes, fixed, row, halves, shares, first, count, matrix, dire
     return sums
 
 
-@overload(curve_row, jit_options=LEAN)
+@overload(curve_row, jit_options=FAST)
 def _curve_row(term, sizes, fixed, row, halves, shares, first, count, matrix):
     if term.instance_class not in _TERMS:
         return None

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from .backends import BORDER
-from .compiling import compiled, lean
+from .compiling import compiled, fast, lean
 
 SLAB = 1 << 14  # samples of whole rows that are summed together; slabs are added in their order, whichever threads summed them
 
@@ -71,7 +71,7 @@ def columns_between(place, lines, box, first, last):
     return (start, end) if start < end else (first, first)
 
 
-@lean
+@fast
 def _read_row(sizes, words, place, lines, first, count, shares, offsets, corners):
     """The pixels around ``count`` samples of a row from column ``first`` on, and where between them each lies; words
     ``(padded samples, W)`` hold two channels each."""
@@ -99,7 +99,7 @@ def _read_row(sizes, words, place, lines, first, count, shares, offsets, corners
             _read_four(flat[w + area :], np.uint64(each), np.uint64(across), offsets, corners[w, 4:], count)
 
 
-@lean
+@fast
 def _read_four(flat, right, down, offsets, corners, count):
     for i in range(count):
         at = np.uint64(offsets[i])
@@ -109,7 +109,7 @@ def _read_four(flat, right, down, offsets, corners, count):
         corners[3, i] = flat[at + down + right]
 
 
-@lean
+@fast
 def bilinear(a, b, c, d, wx, wy):
     """Value between four pixels and its derivatives along x and y."""
     upper, lower = b - a, d - c
@@ -117,7 +117,7 @@ def bilinear(a, b, c, d, wx, wy):
     return top + wy * (bottom - top), upper + wy * (lower - upper), bottom - top
 
 
-@lean
+@fast
 def trilinear(near, far, wz):
     """Value between two planes and its derivatives along x, y and z."""
     along_z = far[0] - near[0]
@@ -201,7 +201,7 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
         _add_blocks(sizes, products, matrix)
 
 
-@lean
+@fast
 def _squares(values, first, last):
     total = np.float32(0)
     for i in range(first, last):

@@ -18,7 +18,7 @@ from .sampling import axis_coordinates, sample_mapped
 from .threads import share_torch
 
 Translations = Literal["search", "mass", "centre"]
-_NUMBERS = 1 << 18  # of features at a time: what a processor's cache holds
+_NUMBERS = 1 << 19  # of features at a time: what a processor's cache holds
 _PSI = 1.533751168755204  # the real root of psi^4 = psi + 4
 
 
