@@ -173,11 +173,10 @@ class _Stages:
         trajectory = network.begin(found.x)
         for number in range(len(network.config.levels)):
             trajectory = self._followed(network, trajectory, found.pair, number)
-        return self._reached(trajectory, found, self.levels[1])
+        return self._reached(trajectory, found)
 
     def led(self, found: Candidates, network: Initializer) -> Candidates:
-        """Where the learned steps lead; after each level but the last only the best of each pair go on, judged on the coarsest grid after
-        the first."""
+        """Where the learned steps lead; after each level but the last only the best of each pair go on."""
         assert self.plan.led is not None
         trajectory = network.begin(found.x)
         for number in range(len(network.config.levels)):
@@ -185,7 +184,7 @@ class _Stages:
                 rows = found.best_rows(self.plan.led, self.plan.margins[0])
                 found, trajectory = found.select(rows), trajectory.select(rows)
             trajectory = self._followed(network, trajectory, found.pair, number)
-            found = self._reached(trajectory, found, self.levels[min(number, 1)])
+            found = self._reached(trajectory, found)
         return found
 
     def _followed(self, network: Initializer, trajectory: Trajectory, pair: Tensor, number: int) -> Trajectory:
@@ -200,10 +199,10 @@ class _Stages:
 
         return follow_level(network, trajectory, objective, number)
 
-    def _reached(self, trajectory: Trajectory, found: Candidates, size: int) -> Candidates:
-        """Where the candidates have come to, judged on the grid of ``size``."""
+    def _reached(self, trajectory: Trajectory, found: Candidates) -> Candidates:
+        """Where the candidates have come to, judged."""
         parameters = freedom(self.freedom_name, trajectory.x)
-        return self.judged(Candidates(parameters.maps(parameters.origin), found.pair, found.value), size)
+        return self.judged(Candidates(parameters.maps(parameters.origin), found.pair, found.value), self.levels[1])
 
     def reads(self, network: Initializer) -> bool:
         """Whether the network has learned to read what is compared."""
