@@ -47,18 +47,19 @@ def from_homogeneous(matrix: Tensor) -> Tensor:
 
 
 def nearest_rotation(matrix: Tensor) -> Tensor:
-    """The rotation nearest to ``(B, d, d)`` in the Frobenius norm, determinant +1 (Kabsch 1976); on the CPU like ``stretches``."""
+    """The rotation nearest to ``(B, d, d)`` in the Frobenius norm, determinant +1 (Kabsch 1976); on the CPU like ``stretches_within``."""
     u, _, vh = np.linalg.svd(matrix.numpy(force=True))
     u[..., -1] *= np.linalg.det(u @ vh)[..., None]
     return torch.from_numpy(u @ vh).to(matrix.device)
 
 
-def stretches(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """The singular values of ``(B, d, d)``, largest first, ``(B, d)``, and the determinants ``(B,)``; on the CPU, in whose time a GPU
-    would not begin with matrices this small."""
+def stretches_within(matrix: Tensor, largest: float) -> Tensor:
+    """Of which ``(B, d, d)``, none of them mirroring, all singular values lie between ``largest`` and its inverse, ``(B,)``; on the CPU, in
+    whose time a GPU would not begin with matrices this small."""
     small = matrix.numpy(force=True)
-    singular, determinant = np.linalg.svd(small, compute_uv=False), np.linalg.det(small)
-    return torch.from_numpy(singular).to(matrix.device), torch.from_numpy(determinant).to(matrix.device)
+    singular = np.linalg.svd(small, compute_uv=False)
+    within = (np.linalg.det(small) > 0) & (singular[:, 0] <= largest) & (singular[:, -1] >= 1 / largest)
+    return torch.from_numpy(within).to(matrix.device)
 
 
 def mean_squared_distance(x: Maps, y: Maps) -> Maps:

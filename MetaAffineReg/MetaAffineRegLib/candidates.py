@@ -52,20 +52,23 @@ class Candidates:
         for _ in range(count):
             if not len(left):
                 break
-            first = left[np.diff(pair[left], prepend=-1) > 0]
+            pairs = pair[left]
+            first = left[np.concatenate(([True], pairs[1:] != pairs[:-1]))]
             kept.append(first)
-            reference = np.full((pair[-1] + 1, *x.shape[1:]), np.nan)
+            reference = np.empty((pair[-1] + 1, *x.shape[1:]))
             reference[pair[first]] = x[first]
-            left = left[affine.mean_squared_distance(x[left], reference[pair[left]]) > _SAME_BASIN**2]
+            left = left[affine.mean_squared_distance(x[left], reference[pairs]) > _SAME_BASIN**2]
         return torch.from_numpy(order[np.sort(np.concatenate(kept))]).to(self.pair.device)
 
     def ranked(self, rank: int) -> tuple[Tensor, Tensor]:
         """Of each pair the map and value at ``rank``, after ``best``; its first map and infinity where it has fewer."""
         pair = self.pair.numpy(force=True)
-        first, after = (np.searchsorted(pair, np.arange(pair[-1] + 1), side) for side in ("left", "right"))
+        first = np.flatnonzero(pair[1:] != pair[:-1]) + 1
+        first, after = np.concatenate(([0], first)), np.concatenate((first, [len(pair)]))
         there = first + rank < after
-        found = self.select(torch.from_numpy(np.where(there, first + rank, first)).to(self.pair.device))
-        return found.x, found.value.masked_fill(torch.from_numpy(~there).to(found.value.device), torch.inf)
+        rows = torch.from_numpy(np.where(there, first + rank, first)).to(self.pair.device)
+        value = self.value[rows]
+        return self.x[rows], value if there.all() else value.masked_fill(torch.from_numpy(~there).to(value.device), torch.inf)
 
     def _ranking(self) -> NDArray[np.intp]:
         """Pair by pair, best first; of equals the first."""

@@ -449,7 +449,7 @@ def minimize_many(
     freedom, term, sizes, problems, pair, base, p, first, last, iterations, unit, curved, tolerance, stop, values, evaluations
 ):
     """``minimize_one`` of the candidates first .. last - 1, which belong to ``pair`` ``(N,)``."""
-    work = work_space(sizes[len(sizes) - 1], problems[1].shape[2])
+    work = work_space()
     for n in range(first, last):
         values[n], evaluations[n] = minimize_one(
             freedom, term, sizes, problem_of(problems, pair[n]), base[n], p[n], iterations, unit, curved, tolerance, stop, work
@@ -460,7 +460,7 @@ def minimize_many(
 def sum_many(term, sizes, problems, pair, x, first, last, sums, matrices):
     """``sum_slabs`` at the maps x ``(N, d, d + 1)``, of the slabs first .. last - 1 of all maps' one after the other, to
     sums ``(N, slabs, 2, 1 + n)`` and to matrices ``(N, slabs, n, n)``, which may be None."""
-    work, slabs = work_space(sizes[len(sizes) - 1], problems[1].shape[2]), slab_count(sizes)
+    work, slabs = work_space(), slab_count(sizes)
     for n in range(first // slabs, (last - 1) // slabs + 1):
         begin, end = max(first - n * slabs, 0), min(last - n * slabs, slabs)
         if matrices is None:

@@ -2,6 +2,7 @@
 
 import math
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +46,7 @@ class Walk(NamedTuple):
 def follow_level(network: Initializer, trajectory: Trajectory, objective: Criterion, number: int) -> Trajectory:
     """``network.level`` but for rounding; no gradient of the weights can be had of it."""
     assert isinstance(objective, FusedObjective)
-    kind, layers = _KINDS[network.config.gradient_input], _layers(network, number)
+    kind, layers = _KINDS[network.config.gradient_input], _layers(network)[number]
     start = np.ascontiguousarray(trajectory.start.numpy())
     u, hidden, memory = (tensor.clone() for tensor in (trajectory.u, *trajectory.state))
     walk = Walk(u.numpy(), hidden.numpy(), memory.numpy())
@@ -53,7 +54,18 @@ def follow_level(network: Initializer, trajectory: Trajectory, objective: Criter
     return Trajectory(trajectory.start, u, (hidden, memory))
 
 
-def _layers(network: Initializer, level: int) -> Layers:
+_known: WeakKeyDictionary[Initializer, tuple[list[tuple[int, int]], list[Layers]]] = WeakKeyDictionary()
+
+
+def _layers(network: Initializer) -> list[Layers]:
+    """Those of each level, put together again only where a weight has been written to since."""
+    versions = [(weight._version, weight.data_ptr()) for weight in network.parameters()]
+    if network not in _known or _known[network][0] != versions:
+        _known[network] = versions, [_layers_of(network, level) for level in range(len(network.config.levels))]
+    return _known[network][1]
+
+
+def _layers_of(network: Initializer, level: int) -> Layers:
     steps = network.config.steps
     cells = [cell for cell in network.cells[level * steps : (level + 1) * steps] if isinstance(cell, nn.LSTMCell)]
     gates = np.stack([np.concatenate((_numbers(cell.weight_ih), _numbers(cell.weight_hh)), 1) for cell in cells])
@@ -70,7 +82,7 @@ def _numbers(tensor: Tensor) -> Array:
 @compiled
 def follow(kind, layers, term, sizes, problems, pair, start, first, last, walk):
     """Take the starts first .. last - 1 ``(N, d, d + 1)``, which belong to ``pair``, through the steps of a level."""
-    work = work_space(sizes[len(sizes) - 1], problems[1].shape[2])
+    work = work_space()
     for n in range(first, last):
         problem = problem_of(problems, pair[n])
         _follow_one(kind, layers, term, sizes, problem, start[n], walk.u[n], walk.hidden[n], walk.memory[n], work)

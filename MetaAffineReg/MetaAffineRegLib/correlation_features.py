@@ -8,10 +8,11 @@ import math
 from typing import Protocol
 
 import torch
+from numpy.polynomial import chebyshev
 from torch import Tensor
 
 from .data_terms import CONTENT_FLOOR
-from .normalized_gradients import NormalizedGradients
+from .normalized_gradients import NormalizedGradients, entries_of
 
 _SCALE = 0.15  # of an image's spread: intensities that differ by far more count alike
 _PERIOD = 3.0  # of the slowest cosine
@@ -34,7 +35,10 @@ class Features(Protocol):
 
 
 class IntensityWaves:
-    """The unexplained content with the function of Welsch: rho(f - m) = sum_k a_k (1 - cos(k w f) cos(k w m) - sin(k w f) sin(k w m))."""
+    """The unexplained content with the function of Welsch: rho(f - m) = sum_k a_k (1 - cos(k w f) cos(k w m) - sin(k w f) sin(k w m)).
+
+    Of one difference it is a polynomial in the cosine, see ``RHO``.
+    """
 
     def channels(self, moving: Tensor) -> Tensor:
         return moving
@@ -51,7 +55,21 @@ class IntensityWaves:
         signed = torch.cat((weights.sum(0, keepdim=True), -weights, -weights))
         content = torch.cat((rho[:, None] + signed[:1] * inside[:, None], signed[1 : _TERMS + 1] * inside[:, None]), 1)
         content = torch.cat((content, torch.zeros_like(cosines)), 1)
-        return torch.stack((signed * waves, content), 1), 2 * CONTENT_FLOOR * rho.flatten(1).sum(1).clamp_min(1e-6)
+        return torch.stack((signed * waves, content), 1), self.floor(rho)
+
+    def floor(self, rho: Tensor) -> Tensor:
+        """That of the content, of rho ``(B, *S)`` of fixed images, ``(B,)``."""
+        return 2 * CONTENT_FLOOR * rho.flatten(1).sum(1).clamp_min(1e-6)
+
+    def phases(self, images: Tensor, d: int) -> Tensor:
+        """cos(w v) and sin(w v) of images' values v, their coverage, and rho(v) where it is: ``(.., 2, *S)`` -> ``(.., 4, *S)``."""
+        values, inside = images.unbind(-d - 1)
+        angles = _FREQUENCY * values.clamp(-_LARGEST, _LARGEST)
+        cosine = angles.cos()
+        rho = torch.full_like(cosine, RHO[-1])
+        for coefficient in RHO[-2::-1]:
+            rho.mul_(cosine).add_(coefficient)
+        return torch.stack((cosine, angles.sin(), inside, rho.mul_(inside)), -d - 1)
 
 
 class EdgeTensors:
@@ -71,7 +89,7 @@ class EdgeTensors:
 
     def partners(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
         channels = self._data_term.fixed_channels(fixed)
-        edges, covered = channels[:, :-1], channels[:, -1:]
+        edges, covered = entries_of(channels[:, :-1]), channels[:, -1:]
         half = 0.5 * covered
         content = torch.cat((half * edges.square().sum(1, keepdim=True), half, torch.zeros_like(edges)), 1)
         cost = torch.cat((content[:, :2], -covered * edges), 1)
@@ -97,5 +115,7 @@ def _welsch_series() -> list[float]:
 
 
 _WEIGHTS = _welsch_series()
+# rho as a polynomial in the cosine of the difference's angle, cos(k a) being the Chebyshev polynomial T_k(cos a); from the constant on.
+RHO: tuple[float, ...] = tuple(chebyshev.cheb2poly([sum(_WEIGHTS), *(-weight for weight in _WEIGHTS)]).tolist())
 
 INTENSITY_WAVES = IntensityWaves()

@@ -146,7 +146,8 @@ class UnexplainedContent(IntensityTerm):
         return total(cost), total(cost_fixed) + total(cost_moving), torch.cat((slope * coverage, -slope * values), 1), by_content
 
     def floor_and_price(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
-        floor = 2 * CONTENT_FLOOR * total(self._rho(fixed[:, 1:] * fixed[:, :1])[0])
+        square = (fixed[:, 1:] * fixed[:, :1]).square_()
+        floor = 2 * CONTENT_FLOOR * total(square / (square * self.scale**-2).add_(1))
         return floor, torch.ones_like(floor)
 
     def curvature_root(self, fixed: Tensor, warped: Tensor) -> Tensor:

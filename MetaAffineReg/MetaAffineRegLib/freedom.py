@@ -5,6 +5,8 @@ A = exp(sum_i p_i G_i) A_start with the generators G_i of the rotations (rigid),
 scaling as well (similarity), so that every iterate stays in the group.
 """
 
+import math
+from functools import lru_cache
 from typing import Literal, Protocol
 
 import torch
@@ -68,8 +70,7 @@ class GroupFreedom:
         self.origin = torch.cat((start.new_zeros(len(start), count), start[..., -1]), 1)
 
     def maps(self, p: Tensor) -> Tensor:
-        matrix = torch.linalg.matrix_exp(self._algebra(p)) @ self.base
-        return torch.cat((matrix, self._offset(p)), -1)
+        return torch.cat((self._exponential(p) @ self.base, self._offset(p)), -1)
 
     def jacobian(self, p: Tensor) -> Tensor:
         d, count = self.base.shape[-1], len(self._generators)
@@ -98,6 +99,16 @@ class GroupFreedom:
         part.base, part.origin = self.base[rows], self.origin[rows]
         return part
 
+    def _exponential(self, p: Tensor) -> Tensor:
+        """exp(sum_i p_i G_i) by the formula of Rodrigues, which holds in the plane too, ``(B, d, d)``."""
+        d = self.base.shape[-1]
+        count = d * (d - 1) // 2
+        cross = torch.einsum("bn,nij->bij", p[:, :count], self._generators[:count])
+        angle = p[:, :count].square().sum(1).sqrt()[:, None, None]
+        half = torch.sinc(angle / (2 * math.pi)).square() / 2  # (1 - cos a) / a^2
+        turn = torch.eye(d, dtype=p.dtype, device=p.device) + torch.sinc(angle / math.pi) * cross + half * (cross @ cross)
+        return turn * p[:, count, None, None].exp() if len(self._generators) > count else turn
+
     def _algebra(self, p: Tensor) -> Tensor:
         return torch.einsum("bn,nij->bij", p[:, : len(self._generators)], self._generators)
 
@@ -105,8 +116,9 @@ class GroupFreedom:
         return p[:, len(self._generators) :, None]
 
 
+@lru_cache
 def _generators(dimension: int, scaling: bool) -> Tensor:
-    """Generators of the rotations (and the scaling) of R^d, ``(n, d, d)``."""
+    """Generators of the rotations (and the scaling) of R^d, ``(n, d, d)``; kept, so not to be written to."""
     matrices = []
     for i in range(dimension):
         for j in range(i + 1, dimension):

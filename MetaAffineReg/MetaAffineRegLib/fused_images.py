@@ -37,6 +37,11 @@ class FusedImages:
         return cls(data_term.fixed_channels(fixed), data_term.moving_channels(moving))
 
     @cached_property
+    def arrays(self) -> "tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]":
+        """fixed, by rows, ``(B, C, rows, columns)``, and words; on the CPU."""
+        return self.fixed.flatten(2, -2).numpy(), self.words.numpy()
+
+    @cached_property
     def bounds(self) -> "tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]":
         """Spans and boxes of what is covered, see ``coverage_bounds``; on the CPU."""
         from .coverage_bounds import boxes_of, spans_of

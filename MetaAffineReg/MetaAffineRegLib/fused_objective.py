@@ -34,12 +34,13 @@ class FusedObjective:
         self._images, self._data_term, self._regularizer = images, data_term, regularizer
         batch, d = len(images.fixed), len(images.sizes)
         self._pair = torch.arange(batch) if pair is None else pair
-        floor, price = images.floor_and_price(data_term)
-        inverse = torch.eye(d, dtype=torch.float64).repeat(batch, 1, 1) if regularizer is None else regularizer.inverse
-        weight = torch.zeros(batch, dtype=torch.float64) if regularizer is None else regularizer.weight
-        by_pair = (_array(numbers) for numbers in (floor, price, inverse, weight))
+        floor_and_price = (_array(numbers) for numbers in images.floor_and_price(data_term))
+        if regularizer is None:
+            distortion = np.tile(np.eye(d), (batch, 1, 1)), np.zeros(batch)
+        else:
+            distortion = _array(regularizer.inverse), _array(regularizer.weight)
         bounds = everywhere(batch, images.sizes) if data_term is data_terms.mean_squares else images.bounds
-        self._problems = (_array(images.fixed.flatten(2, -2)), _array(images.words), *bounds, *by_pair)
+        self._problems = (*images.arrays, *bounds, *floor_and_price, *distortion)
         self._term = _KERNEL_TERMS[type(data_term)](data_term)
         self._slabs = kernels.slab_count(images.sizes)
 

@@ -31,6 +31,7 @@ class PairGrids:
         self.fixed, self.moving, self.backend = fixed, moving, backend
         self.finest = max(fixed)
         self._fused: dict[tuple[int, DataTerm | None], FusedImages] = {}
+        self._criteria: dict[tuple[int, DataTerm], Criterion] = {}
 
     @classmethod
     def of(
@@ -44,10 +45,10 @@ class PairGrids:
         backend: Backend = "torch",
     ) -> PairGrids:
         """Pairs of one dimension on grids of ``sizes``, which divide the largest; ``backend``: what computes criteria."""
-        images = [image for pair in pairs for image in pair]
-        lattices = [lattice for frame in frames for lattice in (frame.fixed_to_lps, frame.moving_to_lps)]
-        d, count = frames[0].dimension, len(images)
-        levels = {size: torch.empty(2, len(pairs), 2, *(size,) * d, dtype=dtype, device=device) for size in sizes}
+        images = [pair[side] for side in range(2) for pair in pairs]
+        lattices = [frame.fixed_to_lps for frame in frames] + [frame.moving_to_lps for frame in frames]
+        d, count, largest = frames[0].dimension, len(images), max(sizes)
+        levels = {size: torch.empty(count, 2, *(size,) * d, dtype=dtype, device=device) for size in sizes}
         own: list[Window] = [(0.0, 1.0)] * count
 
         def look(first: int, last: int) -> None:
@@ -55,14 +56,16 @@ class PairGrids:
 
         def lay(first: int, last: int) -> None:
             for k in range(first, last):
-                finest = resample(images[k], lattices[k], max(sizes), windows[k], dtype=dtype, device=device, backend=backend)
-                for size, level in pyramid(finest[None], sizes).items():
-                    levels[size][k % 2, k // 2] = level[0]
+                resample(images[k], lattices[k], largest, windows[k], dtype=dtype, device=device, backend=backend, out=levels[largest][k])
+            for size, level in pyramid(levels[largest][first:last], sizes).items():
+                if size != largest:
+                    levels[size][first:last] = level
 
         share_torch(look, count)
-        windows = [one for pair in zip(own[::2], own[1::2], strict=True) for one in common_windows(*pair)]
+        common = [common_windows(*both) for both in zip(own[: len(pairs)], own[len(pairs) :], strict=True)]
+        windows = [both[side] for side in range(2) for both in common]
         share_torch(lay, count)
-        fixed, moving = ({size: level[side] for size, level in levels.items()} for side in range(2))
+        fixed, moving = ({size: level.unflatten(0, (2, -1))[side] for size, level in levels.items()} for side in range(2))
         return cls(fixed, moving, backend)
 
     def __len__(self) -> int:
@@ -73,7 +76,14 @@ class PairGrids:
         return self.fixed[self.finest].ndim - 2
 
     def objective(self, size: int, data_term: DataTerm, regularizer: Distortion | None = None) -> Criterion:
-        """The criterion on the grid of ``size``."""
+        """The criterion on the grid of ``size``; kept where it has no regularizer."""
+        if regularizer is not None:
+            return self._objective(size, data_term, regularizer)
+        if (size, data_term) not in self._criteria:
+            self._criteria[size, data_term] = self._objective(size, data_term, None)
+        return self._criteria[size, data_term]
+
+    def _objective(self, size: int, data_term: DataTerm, regularizer: Distortion | None) -> Criterion:
         compiled = compiled_criterion(self.backend)
         if compiled and compiled.serves(data_term):
             return compiled(self._fused_images(size, data_term), data_term, regularizer)

@@ -1,11 +1,14 @@
 """Intensity windows: which value is background and which spread becomes one."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 Window = tuple[float, float]
 
-_SAMPLES = 200_000  # enough for a percentile
+_SAMPLES = 200_000  # enough for a quantile
+_KEPT = 0.995  # of the samples, within the spread
 _SAME_SCALE = 2.5  # spreads that differ by less than this factor are taken for one scale
 
 
@@ -27,6 +30,14 @@ def window(array: NDArray[np.float32]) -> Window:
     border = np.concatenate([array.take((0, -1), axis).ravel() for axis in range(array.ndim) if array.shape[axis] > 1])
     background = float(np.median(border))
     values = array.ravel()[:: max(1, array.size // _SAMPLES)]
-    distance = np.abs(values - background)
-    spread = float(np.percentile(distance, 99.5)) or float(np.abs(array - background).max())
+    spread = _quantile(np.abs(values - background), _KEPT) or float(np.abs(array - background).max())
     return background, spread
+
+
+def _quantile(values: NDArray[np.float32], share: float) -> float:
+    """What ``np.quantile`` gives, which takes ten times as long."""
+    place = share * (values.size - 1)
+    lower = math.floor(place)
+    ordered = np.partition(values, lower)
+    above = float(ordered[lower + 1 :].min()) if lower + 1 < values.size else float(ordered[lower])
+    return float(ordered[lower]) + (place - lower) * (above - float(ordered[lower]))

@@ -9,7 +9,15 @@ import numpy as np
 from numba.extending import overload
 
 from .compiling import FAST
-from .kernels import bilinear, curve_row, sum_row, trilinear
+from .kernels import (
+    CONTENT_SLOPES,
+    COST_SLOPES,
+    FIXED,
+    MOVING,
+    PRODUCTS,
+    compare_samples,
+    curve_samples,
+)
 
 
 class MeanSquares(NamedTuple):
@@ -134,116 +142,54 @@ def _curve(term, f, c, v, m):
 _TERMS = (MeanSquares, OverlapMeanSquares, UnexplainedContent, UnexplainedOfFixed, UnexplainedOfMoving)
 
 
-@overload(sum_row, jit_options=FAST)
-def _sum_row(term, sizes, fixed, row, halves, shares, first, count, matrix, direct):
+@overload(compare_samples, jit_options=FAST)
+def _compare_samples(term, sizes, lanes, count, matrix, direct):
     if term.instance_class not in _TERMS:
         return None
     deep = len(sizes) == 3
 
-    def sums(term, sizes, fixed, row, halves, shares, first, count, matrix, direct):
-        zero = np.float32(0)
-        cost, content, ax, ay, az, axc, ayc, azc = zero, zero, zero, zero, zero, zero, zero, zero
-        bx, by, bz, bxc, byc, bzc = zero, zero, zero, zero, zero, zero
-        f, c = fixed[0, row], fixed[1, row]
-        share_x, share_y, share_z = shares[0], shares[1], shares[2]
-        c0, c1, c2, c3 = halves[0, 0], halves[0, 1], halves[0, 2], halves[0, 3]
-        c4, c5, c6, c7 = halves[0, 4], halves[0, 5], halves[0, 6], halves[0, 7]
-        for i in range(count):
-            j, k, column, wx, wy = 2 * i, 2 * i + 1, np.float32(first + i), share_x[i], share_y[i]
-            v, vx, vy = bilinear(c0[j], c1[j], c2[j], c3[j], wx, wy)
-            m, mx, my = bilinear(c0[k], c1[k], c2[k], c3[k], wx, wy)
-            if deep:
-                v, vx, vy, vz = trilinear((v, vx, vy), bilinear(c4[j], c5[j], c6[j], c7[j], wx, wy), share_z[i])
-                m, mx, my, mz = trilinear((m, mx, my), bilinear(c4[k], c5[k], c6[k], c7[k], wx, wy), share_z[i])
-            a, b, av, am, bv, bm = compare(term, f[first + i], c[first + i], v, m)
+    def samples(term, sizes, lanes, count, matrix, direct):
+        cost, content = np.float32(0), np.float32(0)
+        for k in range(count):
+            i = np.uint64(k)
+            v, vx, vy = lanes[i + MOVING[0][0]], lanes[i + MOVING[0][1]], lanes[i + MOVING[0][2]]
+            m, mx, my = lanes[i + MOVING[1][0]], lanes[i + MOVING[1][1]], lanes[i + MOVING[1][2]]
+            a, b, av, am, bv, bm = compare(term, lanes[i + FIXED[0]], lanes[i + FIXED[1]], v, m)
             cost += a
             content += b
-            gx, gy, hx, hy = av * vx + am * mx, av * vy + am * my, bv * vx + bm * mx, bv * vy + bm * my
-            ax += gx
-            ay += gy
-            bx += hx
-            by += hy
-            axc += gx * column
-            ayc += gy * column
-            bxc += hx * column
-            byc += hy * column
+            lanes[i + COST_SLOPES[0]] = av * vx + am * mx
+            lanes[i + COST_SLOPES[1]] = av * vy + am * my
+            lanes[i + CONTENT_SLOPES[0]] = bv * vx + bm * mx
+            lanes[i + CONTENT_SLOPES[1]] = bv * vy + bm * my
             if deep:
-                gz, hz = av * vz + am * mz, bv * vz + bm * mz
-                az += gz
-                bz += hz
-                azc += gz * column
-                bzc += hz * column
-        return cost, content, ((ax, axc), (ay, ayc), (az, azc)), ((bx, bxc), (by, byc), (bz, bzc))
+                vz, mz = lanes[i + MOVING[0][3]], lanes[i + MOVING[1][3]]
+                lanes[i + COST_SLOPES[2]] = av * vz + am * mz
+                lanes[i + CONTENT_SLOPES[2]] = bv * vz + bm * mz
+        return cost, content
 
-    return sums
+    return samples
 
 
-@overload(curve_row, jit_options=FAST)
-def _curve_row(term, sizes, fixed, row, halves, shares, first, count, matrix):
+@overload(curve_samples, jit_options=FAST)
+def _curve_samples(term, sizes, lanes, count, matrix):
     if term.instance_class not in _TERMS:
         return None
-    if len(sizes) == 2:
-        return _curve_row_2d
-    return _curve_row_3d
+    deep = len(sizes) == 3
 
+    def samples(term, sizes, lanes, count, matrix):
+        for k in range(count):
+            i = np.uint64(k)
+            v, vx, vy = lanes[i + MOVING[0][0]], lanes[i + MOVING[0][1]], lanes[i + MOVING[0][2]]
+            m, mx, my = lanes[i + MOVING[1][0]], lanes[i + MOVING[1][1]], lanes[i + MOVING[1][2]]
+            weight, cv, cm = curve(term, lanes[i + FIXED[0]], lanes[i + FIXED[1]], v, m)
+            gx, gy = cv * vx + cm * mx, cv * vy + cm * my
+            wx, wy = weight * gx, weight * gy
+            lanes[i + PRODUCTS[0]], lanes[i + PRODUCTS[1]] = wx * gx, wx * gy
+            if deep:
+                gz = cv * lanes[i + MOVING[0][3]] + cm * lanes[i + MOVING[1][3]]
+                lanes[i + PRODUCTS[2]], lanes[i + PRODUCTS[3]], lanes[i + PRODUCTS[4]] = wx * gz, wy * gy, wy * gz
+                lanes[i + PRODUCTS[5]] = weight * gz * gz
+            else:
+                lanes[i + PRODUCTS[2]] = wy * gy
 
-def _curve_row_2d(term, sizes, fixed, row, halves, shares, first, count, matrix):
-    zero = np.float32(0)
-    s0, s1, s2, t0, t1, t2, u0, u1, u2 = zero, zero, zero, zero, zero, zero, zero, zero, zero
-    f, c, share_x, share_y = fixed[0, row], fixed[1, row], shares[0], shares[1]
-    c0, c1, c2, c3 = halves[0, 0], halves[0, 1], halves[0, 2], halves[0, 3]
-    for i in range(count):
-        j, k, column = 2 * i, 2 * i + 1, np.float32(first + i)
-        v, vx, vy = bilinear(c0[j], c1[j], c2[j], c3[j], share_x[i], share_y[i])
-        m, mx, my = bilinear(c0[k], c1[k], c2[k], c3[k], share_x[i], share_y[i])
-        weight, cv, cm = curve(term, f[first + i], c[first + i], v, m)
-        gx, gy = cv * vx + cm * mx, cv * vy + cm * my
-        xx, xy, yy = weight * gx * gx, weight * gx * gy, weight * gy * gy
-        s0 += xx
-        s1 += xy
-        s2 += yy
-        t0 += xx * column
-        t1 += xy * column
-        t2 += yy * column
-        u0 += xx * column * column
-        u1 += xy * column * column
-        u2 += yy * column * column
-    return (s0, s1, s2), (t0, t1, t2), (u0, u1, u2)
-
-
-def _curve_row_3d(term, sizes, fixed, row, halves, shares, first, count, matrix):
-    zero = np.float32(0)
-    s0, s1, s2, s3, s4, s5 = zero, zero, zero, zero, zero, zero
-    t0, t1, t2, t3, t4, t5 = zero, zero, zero, zero, zero, zero
-    u0, u1, u2, u3, u4, u5 = zero, zero, zero, zero, zero, zero
-    f, c, share_x, share_y, share_z = fixed[0, row], fixed[1, row], shares[0], shares[1], shares[2]
-    c0, c1, c2, c3 = halves[0, 0], halves[0, 1], halves[0, 2], halves[0, 3]
-    c4, c5, c6, c7 = halves[0, 4], halves[0, 5], halves[0, 6], halves[0, 7]
-    for i in range(count):
-        j, k, column, wx, wy = 2 * i, 2 * i + 1, np.float32(first + i), share_x[i], share_y[i]
-        near, far = bilinear(c0[j], c1[j], c2[j], c3[j], wx, wy), bilinear(c4[j], c5[j], c6[j], c7[j], wx, wy)
-        v, vx, vy, vz = trilinear(near, far, share_z[i])
-        near, far = bilinear(c0[k], c1[k], c2[k], c3[k], wx, wy), bilinear(c4[k], c5[k], c6[k], c7[k], wx, wy)
-        m, mx, my, mz = trilinear(near, far, share_z[i])
-        weight, cv, cm = curve(term, f[first + i], c[first + i], v, m)
-        gx, gy, gz = cv * vx + cm * mx, cv * vy + cm * my, cv * vz + cm * mz
-        xx, xy, xz, yy, yz, zz = weight * gx * gx, weight * gx * gy, weight * gx * gz, weight * gy * gy, weight * gy * gz, weight * gz * gz
-        s0 += xx
-        s1 += xy
-        s2 += xz
-        s3 += yy
-        s4 += yz
-        s5 += zz
-        t0 += xx * column
-        t1 += xy * column
-        t2 += xz * column
-        t3 += yy * column
-        t4 += yz * column
-        t5 += zz * column
-        u0 += xx * column * column
-        u1 += xy * column * column
-        u2 += xz * column * column
-        u3 += yy * column * column
-        u4 += yz * column * column
-        u5 += zz * column * column
-    return (s0, s1, s2, s3, s4, s5), (t0, t1, t2, t3, t4, t5), (u0, u1, u2, u3, u4, u5)
+    return samples

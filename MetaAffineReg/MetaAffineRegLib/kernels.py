@@ -1,29 +1,65 @@
 """The criterion of an image pair under an affine map, summed in one pass over the fixed grid; compiled for the CPU by numba.
 
-One row of samples after the other is read, interpolated, compared and summed while it lies in the processor's cache, so that no
-image of intermediate results is ever written.  The formulas are those of ``data_terms`` and ``sampling``; sums run in an order
-of their own, the same for a pair in any batch and for any number of threads.  What is summed, the kernels of the data terms say
-(``kernel_intensities``, ``kernel_edges``).
+One block of samples after the other, row by row and whatever rows they belong to, is read, interpolated, compared and summed while it
+lies in the processor's cache, so that no image of intermediate results is ever written.  The formulas are those of ``data_terms`` and
+``sampling``; sums run in an order of their own, the same for a pair in any batch and for any number of threads.  What is
+summed, the kernels of the data terms say (``kernel_intensities``, ``kernel_edges``).
+
+What is known of a block's samples lies in lanes of one array, at constant distances: so the compiler sees that none overlaps another.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from .backends import BORDER
 from .compiling import compiled, fast, lean
 
 SLAB = 1 << 14  # samples of whole rows that are summed together; slabs are added in their order, whichever threads summed them
+BLOCK = 256  # samples that are compared together
+_WHOLE = 32  # a block is filled up to a multiple of it, so that vector instructions leave no rest
+_STRIDE = BLOCK + 8  # blocks of a power of two would lie in one set of the cache; and a row may be laid by eights beyond its end
 
 
-def sum_row(term, sizes, fixed, row, halves, shares, first, count, matrix, direct):
-    """Sums over ``count`` columns of a row from ``first`` on: cost, content, and for both their halved derivatives along x, y (and z),
-    each with its moment in the column; what they depend on the matrix besides is added to direct ``(2, 3, 3)``."""
+def _lanes(first: int, count: int) -> tuple[np.uint64, ...]:
+    return tuple(np.uint64(lane * _STRIDE) for lane in range(first, first + count))
+
+
+SHARES = _lanes(0, 3)  # where between the pixels a sample lies, along x, y and z
+PLACES = _lanes(3, 3)  # its column, row and plane
+COST_SLOPES = _lanes(6, 3)  # half the derivatives of its cost along x, y and z
+CONTENT_SLOPES = _lanes(9, 3)
+PRODUCTS = _lanes(12, 6)  # xx, xy, (xz,) yy (..): of the halved curvature's vectors
+FIXED = _lanes(18, 4)  # channels of the fixed image
+MOVING = tuple(_lanes(22 + 4 * channel, 4) for channel in range(4))  # of the moving one: value and derivatives along x, y and z
+_LANES = 38
+_PIXELS = _lanes(0, 16)[::2]  # around a sample, of two channels side by side, as float32
+
+
+class Work(NamedTuple):
+    """Scratch of one thread."""
+
+    lanes: npt.NDArray[np.float32]
+    offsets: npt.NDArray[np.int32]  # of the first pixel around each sample
+    pixels: npt.NDArray[np.int64]
+    place: npt.NDArray[np.float64]
+    lines: npt.NDArray[np.float64]
+    matrix: npt.NDArray[np.float32]  # of the map
+    direct: npt.NDArray[np.float64]
+    slopes: npt.NDArray[np.float64]
+    products: npt.NDArray[np.float64]
+
+
+def compare_samples(term, sizes, lanes, count, matrix, direct):
+    """Cost and content of a block, whose slopes go to their lanes; what these depend on the map's matrix besides is added to direct
+    ``(2, 3, 3)``.  A sample whose fixed channels are zero has none of all that."""
     raise NotImplementedError("each data term has a compiled one")
 
 
-def curve_row(term, sizes, fixed, row, halves, shares, first, count, matrix):
-    """Sums of the products xx, xy, (xz,) yy (..) of the halved curvature's vectors, and their first and second moments in the column."""
+def curve_samples(term, sizes, lanes, count, matrix):
+    """The products of the cost's curvature to their lanes."""
     raise NotImplementedError("each data term has a compiled one")
 
 
@@ -72,41 +108,106 @@ def columns_between(place, lines, box, first, last):
 
 
 @fast
-def _read_row(sizes, words, place, lines, first, count, shares, offsets, corners):
-    """The pixels around ``count`` samples of a row from column ``first`` on, and where between them each lies; words
-    ``(padded samples, W)`` hold two channels each."""
-    d, flat = len(sizes), words.reshape(-1)
-    each = np.int32(words.shape[1])
-    across = np.int32(each * (sizes[d - 1] + 2 * BORDER))
-    dx, dy = np.float32(lines[0, 1]), np.float32(lines[1, 1])
+def _lay_row(sizes, words, place, lines, first, count, row, plane, filled, lanes, offsets):
+    """Lay ``count`` samples of a row from column ``first`` on behind those of the block: the first pixel around each, where between the
+    pixels it lies, and its place; words: of a pixel."""
+    d, begin = len(sizes), np.uint64(filled)
+    across = np.int32(words * (sizes[d - 1] + 2 * BORDER))
+    area = np.int32(across * (sizes[d - 2] + 2 * BORDER))
+    dx, dy, dz = np.float32(lines[0, 1]), np.float32(lines[1, 1]), np.float32(lines[2, 1])
     x, y = np.float32(place[0] + first * lines[0, 1] + BORDER), np.float32(place[1] + first * lines[1, 1] + BORDER)
-    for i in range(count):
-        px, py = x + np.float32(i) * dx, y + np.float32(i) * dy
+    z = np.float32(place[2] + first * lines[2, 1] + BORDER)
+    start, y_of_all, z_of_all = np.float32(first), np.float32(row), np.float32(plane)
+    for i in range((count + 7) // 8 * 8):  # the next row lies on what is too much
+        here, steps = begin + np.uint64(i), np.float32(np.int32(i))
+        px, py = x + steps * dx, y + steps * dy
         ix, iy = np.int32(px), np.int32(py)
-        shares[0, i], shares[1, i] = px - np.float32(ix), py - np.float32(iy)
-        offsets[i] = iy * across + ix * each
-    if d == 3:
-        area = np.int32(across * (sizes[1] + 2 * BORDER))
-        z, dz = np.float32(place[2] + first * lines[2, 1] + BORDER), np.float32(lines[2, 1])
-        for i in range(count):
-            pz = z + np.float32(i) * dz
-            iz = np.int32(pz)
-            shares[2, i] = pz - np.float32(iz)
-            offsets[i] += iz * area
-    for w in range(words.shape[1]):
-        _read_four(flat[w:], np.uint64(each), np.uint64(across), offsets, corners[w, :4], count)
+        lanes[here + SHARES[0]], lanes[here + SHARES[1]] = px - np.float32(ix), py - np.float32(iy)
+        offset = iy * across + ix * np.int32(words)
         if d == 3:
-            _read_four(flat[w + area :], np.uint64(each), np.uint64(across), offsets, corners[w, 4:], count)
+            pz = z + steps * dz
+            iz = np.int32(pz)
+            lanes[here + SHARES[2]] = pz - np.float32(iz)
+            offset += iz * area
+            lanes[here + PLACES[2]] = z_of_all
+        offsets[here] = offset
+        lanes[here + PLACES[0]] = start + steps
+        lanes[here + PLACES[1]] = y_of_all
 
 
 @fast
-def _read_four(flat, right, down, offsets, corners, count):
+def _copy_row(values, first, count, lane, filled, lanes):
     for i in range(count):
+        lanes[lane + np.uint64(filled + i)] = values[np.uint64(first + i)]
+
+
+@fast
+def _clear(first, last, channels, lanes, offsets):
+    """Make of the samples first .. last - 1 of a block such as count nothing."""
+    for i in range(first, last):
+        here = np.uint64(i)
+        offsets[here] = 0
+        for axis in range(3):
+            lanes[here + SHARES[axis]] = 0
+            lanes[here + PLACES[axis]] = 0
+        for channel in range(channels):
+            lanes[here + FIXED[channel]] = 0
+
+
+@lean
+def _sample_moving(sizes, words, work, count):
+    """The channels of the moving image and their derivatives at the samples of a block; words ``(padded samples, W)`` hold two channels
+    each."""
+    d, flat, each = len(sizes), words.reshape(-1), np.uint64(words.shape[1])
+    across = each * np.uint64(sizes[d - 1] + 2 * BORDER)
+    area = across * np.uint64(sizes[d - 2] + 2 * BORDER)
+    halves = work.pixels.view(np.float32)
+    for w in range(words.shape[1]):
+        _read_four(flat[w:], each, across, work.offsets, count, work.pixels)
+        if d == 3:
+            _read_four(flat[np.uint64(w) + area :], each, across, work.offsets, count, work.pixels[4 * _STRIDE :])
+        _interpolate(d, halves, work.lanes, count, work.lanes[MOVING[0][0] + np.uint64(8 * w * _STRIDE) :])
+
+
+@fast
+def _read_four(flat, right, down, offsets, count, pixels):
+    for k in range(count):
+        i = np.uint64(k)
         at = np.uint64(offsets[i])
-        corners[0, i] = flat[at]
-        corners[1, i] = flat[at + right]
-        corners[2, i] = flat[at + down]
-        corners[3, i] = flat[at + down + right]
+        pixels[i] = flat[at]
+        pixels[i + np.uint64(_STRIDE)] = flat[at + right]
+        pixels[i + np.uint64(2 * _STRIDE)] = flat[at + down]
+        pixels[i + np.uint64(3 * _STRIDE)] = flat[at + down + right]
+
+
+@fast
+def _interpolate(d, halves, lanes, count, moving):
+    """Two channels side by side and their derivatives, to the first eight lanes of moving."""
+    for k in range(count):
+        i = np.uint64(k)
+        left, wx, wy = i + i, lanes[i + SHARES[0]], lanes[i + SHARES[1]]
+        right = left + np.uint64(1)
+        one = bilinear(halves[left + _PIXELS[0]], halves[left + _PIXELS[1]], halves[left + _PIXELS[2]], halves[left + _PIXELS[3]], wx, wy)
+        other = bilinear(
+            halves[right + _PIXELS[0]], halves[right + _PIXELS[1]], halves[right + _PIXELS[2]], halves[right + _PIXELS[3]], wx, wy
+        )
+        if d == 3:
+            wz = lanes[i + SHARES[2]]
+            far = bilinear(
+                halves[left + _PIXELS[4]], halves[left + _PIXELS[5]], halves[left + _PIXELS[6]], halves[left + _PIXELS[7]], wx, wy
+            )
+            one_deep = trilinear(one, far, wz)
+            far = bilinear(
+                halves[right + _PIXELS[4]], halves[right + _PIXELS[5]], halves[right + _PIXELS[6]], halves[right + _PIXELS[7]], wx, wy
+            )
+            other_deep = trilinear(other, far, wz)
+            for n in range(4):
+                moving[i + np.uint64(n * _STRIDE)] = one_deep[n]
+                moving[i + np.uint64((4 + n) * _STRIDE)] = other_deep[n]
+        else:
+            for n in range(3):
+                moving[i + np.uint64(n * _STRIDE)] = one[n]
+                moving[i + np.uint64((4 + n) * _STRIDE)] = other[n]
 
 
 @fast
@@ -156,49 +257,106 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
     sizes: of the grid, array order; fixed ``(C, rows, columns)`` and words ``(padded samples, W)``: the channels of the data term, those
     of the moving image bordered and two by two in one int64; spans ``(rows, 2)`` and box ``(d, 2)``: see ``coverage_bounds``; x
     ``(d, d + 1)``; sums ``(2, 1 + n)`` in float64, n = d (d + 1): cost and content, each followed by its derivative in the order of
-    ``flatten``; matrix ``(n, n)`` in float64, of which ``fill_lower`` makes the rest, or None; work: see ``work_space``.
+    ``flatten``; matrix ``(n, n)`` in float64, of which ``fill_lower`` makes the rest, or None; work: of the thread.
     """
-    d = len(sizes)
-    columns = sizes[d - 1]
-    shares, offsets, corners, place, lines, turn, direct, slopes, products = work
-    halves = corners.view(np.float32)
-    direct[:], slopes[:], products[:] = 0, 0, 0
+    d, columns, filled = len(sizes), sizes[len(sizes) - 1], 0
+    work.direct[:], work.slopes[:], work.products[:] = 0, 0, 0
     for i in range(d):
         for j in range(d):
-            turn[i, j] = x[i, j]
-    sound = place_lines(sizes, sizes, x, lines)
+            work.matrix[i, j] = x[i, j]
+    sound = place_lines(sizes, sizes, x, work.lines)
     for index in range(first, last):
         row, plane = index % sizes[d - 2], index // sizes[d - 2]
-        start, end = _compared(spans[index], box, row, plane, place, lines) if sound else (0, 0)
+        start, end = _compared(spans[index], box, row, plane, work.place, work.lines) if sound else (0, 0)
         if term.outside:
             sums[0, 0] += _squares(fixed[0, index], 0, start) + _squares(fixed[0, index], end, columns)
-        if end <= start:
-            continue
-        _read_row(sizes, words, place, lines, start, end - start, shares, offsets, corners)
-        cost, content, of_cost, of_content = sum_row(term, sizes, fixed, index, halves, shares, start, end - start, turn, direct)
-        sums[0, 0] += cost
-        sums[1, 0] += content
-        y, z = float(row), float(plane)
-        for direction in range(d):
-            for kind in range(2):
-                total, moment = (of_cost, of_content)[kind][direction]
-                slopes[kind, direction, 0] += moment
-                slopes[kind, direction, 1] += total * y
-                slopes[kind, direction, 2] += total * z
-                slopes[kind, direction, 3] += total
-        if matrix is not None:
-            _add_products(curve_row(term, sizes, fixed, index, halves, shares, start, end - start, turn), y, z, products)
+        while start < end:
+            count = min(end - start, BLOCK - filled)
+            _lay_row(sizes, words.shape[1], work.place, work.lines, start, count, row, plane, filled, work.lanes, work.offsets)
+            for channel in range(fixed.shape[0]):
+                _copy_row(fixed[channel, index], start, count, FIXED[channel], filled, work.lanes)
+            start += count
+            filled += count
+            if filled == BLOCK:
+                _sum_block(term, sizes, fixed.shape[0], words, filled, work, sums, matrix)
+                filled = 0
+    if filled:
+        _sum_block(term, sizes, fixed.shape[0], words, filled, work, sums, matrix)
     for kind in range(2):
         for i in range(d):
             scale = float(sizes[d - 1 - i])  # twice the halved derivative, times samples per unit
-            total = slopes[kind, i, 3] * scale
+            total = work.slopes[kind, i, 3] * scale
             for j in range(d):
                 n = sizes[d - 1 - j]
-                along = (1 / n - 1) * total + 2 / n * scale * slopes[kind, i, j]
-                sums[kind, 1 + i * (d + 1) + j] += along + direct[kind, i, j]
+                along = (1 / n - 1) * total + 2 / n * scale * work.slopes[kind, i, j]
+                sums[kind, 1 + i * (d + 1) + j] += along + work.direct[kind, i, j]
             sums[kind, 1 + i * (d + 1) + d] += total
     if matrix is not None:
-        _add_blocks(sizes, products, matrix)
+        _add_blocks(sizes, work.products, matrix)
+
+
+@lean
+def _sum_block(term, sizes, channels, words, filled, work, sums, matrix):
+    """Add what a block of ``filled`` samples gives."""
+    d, lanes = len(sizes), work.lanes
+    count = -(-filled // _WHOLE) * _WHOLE
+    _clear(filled, count, channels, lanes, work.offsets)
+    _sample_moving(sizes, words, work, count)
+    cost, content = compare_samples(term, sizes, lanes, count, work.matrix, work.direct)
+    sums[0, 0] += cost
+    sums[1, 0] += content
+    for direction in range(d):
+        _add_slopes(d, COST_SLOPES[direction], lanes, count, work.slopes[0, direction])
+        _add_slopes(d, CONTENT_SLOPES[direction], lanes, count, work.slopes[1, direction])
+    if matrix is not None:
+        curve_samples(term, sizes, lanes, count, work.matrix)
+        for product in range(d * (d + 1) // 2):
+            _add_moments(d, PRODUCTS[product], lanes, count, work.products[product])
+
+
+@fast
+def _add_slopes(d, lane, lanes, count, sums):
+    """Add a block's slopes to ``(4,)``: times column, row and plane, and alone."""
+    x, y, z, one = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+    for k in range(count):
+        i = np.uint64(k)
+        slope = lanes[i + lane]
+        x += slope * lanes[i + PLACES[0]]
+        y += slope * lanes[i + PLACES[1]]
+        if d == 3:
+            z += slope * lanes[i + PLACES[2]]
+        one += slope
+    sums[0] += x
+    sums[1] += y
+    sums[2] += z
+    sums[3] += one
+
+
+@fast
+def _add_moments(d, lane, lanes, count, sums):
+    """Add a block's products to ``(10,)``: times xx, xy, xz, x, yy, yz, y, zz, z and one, column, row and plane being x, y and z."""
+    zero = np.float32(0)
+    xx, xy, xz, x, yy, yz, y, zz, z, one = zero, zero, zero, zero, zero, zero, zero, zero, zero, zero
+    for k in range(count):
+        i = np.uint64(k)
+        product, column, row = lanes[i + lane], lanes[i + PLACES[0]], lanes[i + PLACES[1]]
+        by_column, by_row = product * column, product * row
+        xx += by_column * column
+        xy += by_column * row
+        x += by_column
+        yy += by_row * row
+        y += by_row
+        one += product
+        if d == 3:
+            plane = lanes[i + PLACES[2]]
+            by_plane = product * plane
+            xz += by_column * plane
+            yz += by_row * plane
+            zz += by_plane * plane
+            z += by_plane
+    found = (xx, xy, xz, x, yy, yz, y, zz, z, one)
+    for k in range(10):
+        sums[k] += found[k]
 
 
 @fast
@@ -210,13 +368,12 @@ def _squares(values, first, last):
 
 
 @compiled
-def work_space(columns, words):
-    """Scratch for rows of ``columns`` samples whose pixels have ``words`` words."""
-    columns += 8  # rows of a power of two would lie in one set of the cache
-    return (
-        np.empty((3, columns), np.float32),
-        np.empty(columns, np.int32),
-        np.empty((words, 8, columns), np.int64),
+def work_space():
+    """New scratch."""
+    return Work(
+        np.zeros(_LANES * _STRIDE, np.float32),
+        np.zeros(_STRIDE, np.int32),
+        np.zeros(8 * _STRIDE, np.int64),
         np.zeros(3),
         np.zeros((3, 5)),
         np.zeros((3, 3), np.float32),
@@ -224,26 +381,6 @@ def work_space(columns, words):
         np.zeros((2, 3, 4)),
         np.zeros((6, 10)),
     )
-
-
-@lean
-def _add_products(found, y, z, products):
-    """Add what ``curve_row`` found in a row at y and z, in samples, to ``(6, 10)``: of each product the sums with xx, xy, xz, x, yy, yz, y,
-    zz, z and one."""
-    sums, moments, seconds = found
-    for product in range(len(sums)):
-        total, moment = sums[product], moments[product]
-        one, other = total * y, total * z
-        products[product, 0] += seconds[product]
-        products[product, 1] += moment * y
-        products[product, 2] += moment * z
-        products[product, 3] += moment
-        products[product, 4] += one * y
-        products[product, 5] += one * z
-        products[product, 6] += one
-        products[product, 7] += other * z
-        products[product, 8] += other
-        products[product, 9] += total
 
 
 @lean

@@ -1,7 +1,7 @@
 """Normalised gradient fields: where two images have edges along the same lines, whatever their contrasts.
 
-With the gradient g of an image and u = A' g, the gradient of the moved image, both become tensors T = u u' / (|u|^2 + eps^2): edges
-without strength and without sign (Haber and Modersitzki, MICCAI 2006, whose (n_f . n_m)^2 is the product T_f : T_m).  The
+With the gradient g of an image and u = A' g, the gradient of the moved image, both become tensors T = n n', n being u / sqrt(|u|^2 +
+eps^2): edges without strength and without sign (Haber and Modersitzki, MICCAI 2006, whose (n_f . n_m)^2 is the product T_f : T_m).  The
 term is the share of both images' edges on their overlap that the map leaves unexplained,
 
     sum c |T_f - T_m|^2 / 2  over  sum c (|T_f|^2 + |T_m|^2) / 2,
@@ -19,14 +19,14 @@ from .data_terms import CONTENT_FLOOR, DataTerm, total
 
 
 class NormalizedGradients(DataTerm):
-    """The term in channels: of the fixed image the entries of T, of the moving one g, and the coverage of either last."""
+    """The term in channels: of the fixed image n, of the moving one g, and the coverage of either last."""
 
     def __init__(self, edge: float):
         self.edge = edge  # eps: change of the intensity from one sample to the next that counts half as an edge
 
     def fixed_channels(self, images: Tensor) -> Tensor:
         gradient, coverage = _gradients(images)
-        return torch.cat((self._tensor(gradient)[0], coverage), 1)
+        return torch.cat((gradient * (gradient.square().sum(1, keepdim=True) + self.edge**2).rsqrt(), coverage), 1)
 
     def moving_channels(self, images: Tensor) -> Tensor:
         return torch.cat(_gradients(images), 1)
@@ -37,14 +37,17 @@ class NormalizedGradients(DataTerm):
         edges, covered = fixed[:, :-1], fixed[:, -1]
         gradient, coverage = warped[:, :d], warped[:, d]
         u = _turned(gradient, matrix)
-        moved, share, inverse = self._tensor(u)  # share = |T_m|, inverse = 1 / (|u|^2 + eps^2)
+        square = u.square().sum(1)
+        inverse = 1 / (square + self.edge**2)
+        share = square * inverse  # |T_m|
         common = covered * coverage
-        agreement = (edges * moved).sum(1)
-        content = 0.5 * (edges.square().sum(1) + share.square())
+        along = (edges * u).sum(1)
+        agreement = along.square() * inverse  # T_f : T_m
+        content = 0.5 * (edges.square().sum(1).square() + share.square())
         value, by_cost, by_content = self.ratio(total(common * (content - agreement)), total(common * content), fixed)
         # by u: of |T_m|^2 / 2 and of T_f : T_m
         by_share = (share * inverse * (2 - 2 * share))[:, None] * u
-        by_agreement = 2 * inverse[:, None] * (_applied(edges, u) - agreement[:, None] * u)
+        by_agreement = 2 * inverse[:, None] * (along[:, None] * edges - agreement[:, None] * u)
         weights = [number.to(warped).view(-1, *(1,) * d) for number in (by_cost, by_content)]
         both = weights[0] + weights[1]
         by_u = common[:, None] * (both[:, None] * by_share - weights[0][:, None] * by_agreement)
@@ -54,10 +57,11 @@ class NormalizedGradients(DataTerm):
 
     def tensors(self, gradient: Tensor, matrix: Tensor) -> Tensor:
         """The entries of T, ``(B, n, *S)``, of images whose gradients ``(B, d, *S)`` are seen under maps of the matrices ``(B, d, d)``."""
-        return self._tensor(_turned(gradient, matrix.to(gradient)))[0]
+        u = _turned(gradient, matrix.to(gradient))
+        return entries_of(u) / (u.square().sum(1, keepdim=True) + self.edge**2)
 
     def floor_and_price(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
-        floor = CONTENT_FLOOR * total(fixed[:, -1] * fixed[:, :-1].square().sum(1))
+        floor = CONTENT_FLOOR * total(fixed[:, -1] * fixed[:, :-1].square().sum(1).square())
         return floor, torch.ones_like(floor)
 
     def curvature_roots(self, fixed: Tensor, warped: Tensor, matrix: Tensor) -> Iterator[Tensor]:
@@ -65,9 +69,11 @@ class NormalizedGradients(DataTerm):
         d = matrix.shape[-1]
         matrix = matrix.to(warped)
         u = _turned(warped[:, :d], matrix)
-        moved, share, inverse = self._tensor(u)
+        square = u.square().sum(1)
+        inverse = 1 / (square + self.edge**2)
+        moved, share = entries_of(u) * inverse[:, None], square * inverse
         common = fixed[:, -1] * warped[:, d]
-        content = 0.5 * (fixed[:, :-1].square().sum(1) + share.square())
+        content = 0.5 * (fixed[:, :-1].square().sum(1).square() + share.square())
         divisor = self.divisor(total(common * content), fixed)
         weight = (common.clamp_min(0) / divisor.to(warped).view(-1, *(1,) * d)).sqrt()
         for entry, (i, j) in enumerate(_entries(d)):
@@ -76,13 +82,6 @@ class NormalizedGradients(DataTerm):
             by_u[:, j] += _factor(i, j) * u[:, i]
             root = weight[:, None] * inverse[:, None] * by_u
             yield torch.cat((_turned(root, matrix.mT), torch.zeros_like(warped[:, d:])), 1)
-
-    def _tensor(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """T of u ``(B, d, *S)``: its entries ``(B, n, *S)``, those beside the diagonal times the root of two; |T|; 1 / (|u|^2 + eps^2)."""
-        square = u.square().sum(1)
-        inverse = 1 / (square + self.edge**2)
-        products = [_factor(i, j) * u[:, i] * u[:, j] for i, j in _entries(u.shape[1])]
-        return torch.stack(products, 1) * inverse[:, None], square * inverse, inverse
 
 
 normalized_gradients = NormalizedGradients(0.015)
@@ -118,6 +117,11 @@ def _neighbours(images: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     )
 
 
+def entries_of(vectors: Tensor) -> Tensor:
+    """The entries of v v' of fields ``(B, d, *S)``, ``(B, n, *S)``, those beside the diagonal times the root of two."""
+    return torch.stack([_factor(i, j) * vectors[:, i] * vectors[:, j] for i, j in _entries(vectors.shape[1])], 1)
+
+
 def _entries(d: int) -> list[tuple[int, int]]:
     return [(i, j) for i in range(d) for j in range(i, d)]
 
@@ -134,14 +138,3 @@ def _turned(fields: Tensor, matrix: Tensor) -> Tensor:
 def _outer(fields: Tensor, others: Tensor) -> Tensor:
     """Sum of v w' over the samples, ``(B, d, d)`` in float64."""
     return (fields.flatten(2) @ others.flatten(2).mT).double()
-
-
-def _applied(entries: Tensor, u: Tensor) -> Tensor:
-    """T u, T by its entries as in ``_tensor``."""
-    rows = torch.zeros_like(u)
-    for entry, (i, j) in enumerate(_entries(u.shape[1])):
-        share = entries[:, entry] / _factor(i, j)
-        rows[:, i] += share * u[:, j]
-        if i != j:
-            rows[:, j] += share * u[:, i]
-    return rows

@@ -33,7 +33,11 @@ class Evidence:
 
     def with_rows(self, rows: Tensor, other: "Evidence") -> "Evidence":
         """This one, with the other in its ``rows`` (indices)."""
-        return Evidence(*(getattr(self, field.name).index_copy(0, rows, getattr(other, field.name)) for field in fields(self)))
+        return Evidence(**_replaced(self, rows, other, tuple(field.name for field in fields(self))))
+
+    def select(self, rows: Tensor) -> "Evidence":
+        """That of the pairs ``rows`` (indices) only."""
+        return Evidence(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
 @dataclass(frozen=True)
@@ -45,3 +49,19 @@ class Outcome:
     after: Tensor
     evaluations: Tensor
     evidence: Evidence | None = None
+
+    def with_rows(self, rows: Tensor, other: "Outcome") -> "Outcome":
+        """This one, with the other in its ``rows`` (indices); both with evidence."""
+        assert self.evidence is not None and other.evidence is not None
+        numbers = _replaced(self, rows, other, ("x", "before", "after", "evaluations"))
+        return Outcome(**numbers, evidence=self.evidence.with_rows(rows, other.evidence))
+
+    def select(self, rows: Tensor) -> "Outcome":
+        """That of the pairs ``rows`` (indices) only."""
+        evidence = None if self.evidence is None else self.evidence.select(rows)
+        return Outcome(self.x[rows], self.before[rows], self.after[rows], self.evaluations[rows], evidence)
+
+
+def _replaced(these: Evidence | Outcome, rows: Tensor, others: Evidence | Outcome, names: tuple[str, ...]) -> dict[str, Tensor]:
+    """The tensors of these, with those of the others at ``rows``."""
+    return {name: getattr(these, name).index_copy(0, rows, getattr(others, name)) for name in names}

@@ -253,11 +253,10 @@ class _Stages:
     def guarded(self, x: Tensor, pair: Tensor, value: Tensor) -> Candidates:
         """Candidates; infinite in value where A, beside the start's, mirrors, turns beyond the range or changes a size by more than two."""
         matrix = x[..., :-1] @ self.inverse[pair]
-        stretches, determinant = affine.stretches(matrix)
-        sound = (determinant > 0) & (stretches[:, 0] <= _LARGEST_SCALE) & (stretches[:, -1] >= 1 / _LARGEST_SCALE)
+        sound = affine.stretches_within(matrix, _LARGEST_SCALE) & torch.isfinite(value)
         if self.rotation_range < 180:
             sound &= affine.angle(affine.nearest_rotation(matrix)) <= math.radians(self.rotation_range + _RANGE_SLACK)
-        return Candidates(x, pair, torch.where(sound & torch.isfinite(value), value, torch.inf))
+        return Candidates(x, pair, torch.where(sound, value, torch.inf))
 
     def ease_regularizer(self, unexplained: Tensor) -> None:
         """On the finest grid the regularizer has its full weight only where much ``(B,)`` is left unexplained: it must not pull there
@@ -333,12 +332,11 @@ def robust(
 
 
 def _so_far(found: Candidates, stages: _Stages) -> str:
-    """Figures of the best candidate in brackets, for the eyes of who waits for a single pair; nothing for more pairs."""
+    """Figures of the best candidate, which stands first, in brackets, for the eyes of who waits for a single pair; nothing for more pairs."""
     if len(stages.grids) > 1:
         return ""
-    x, value = found.ranked(0)
-    degrees = math.degrees(float(affine.angle(affine.nearest_rotation(x[..., :-1] @ stages.inverse))))
-    return f" ({100 * float(value):.1f} % unexplained, turned by {degrees:.0f} degrees, {len(found.x)} candidates)"
+    degrees = math.degrees(float(affine.angle(affine.nearest_rotation(found.x[0, :, :-1] @ stages.inverse[0]))))
+    return f" ({100 * float(found.value[0]):.1f} % unexplained, turned by {degrees:.0f} degrees, {len(found.x)} candidates)"
 
 
 def _runner_up(finest: Candidates, coarser: Candidates) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ another contrast nor a cropped image disturbs.  The more probable result stays. 
 of both images unexplained: another contrast would draw them aside.
 """
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Literal, get_args
 
 import torch
@@ -57,22 +57,10 @@ def robust_with_second_search(
 
     second = robust(grids.select(rows), levels, start[rows], *common, report_second, second_plan)
     assert second.evidence is not None
-    second_probability = _probabilities(second.evidence)
-    better = second_probability >= probability[unsure]
-    better = better.to(start.device)
-    evidence = Evidence(**_replaced(first.evidence, second.evidence, rows[better], better))
+    better = torch.nonzero(_probabilities(second.evidence) >= probability[unsure])[:, 0].to(start.device)
     spent = first.evaluations.index_add(0, rows, second.evaluations)
-    changed = _replaced(first, second, rows[better], better, ("x", "before", "after"))
-    return Outcome(**changed, evaluations=spent, evidence=evidence)
+    return replace(first.with_rows(rows[better], second.select(better)), evaluations=spent)
 
 
 def _probabilities(evidence: Evidence) -> Tensor:
     return torch.tensor([probability_of_success(evidence, row) for row in range(len(evidence.unexplained))], dtype=torch.float64)
-
-
-def _replaced(
-    first: Outcome | Evidence, second: Outcome | Evidence, rows: Tensor, chosen: Tensor, names: tuple[str, ...] | None = None
-) -> dict[str, Tensor]:
-    """The tensors of the first, with those of the second's ``chosen`` rows at ``rows``."""
-    wanted = names or tuple(field.name for field in fields(first))
-    return {name: getattr(first, name).index_copy(0, rows, getattr(second, name)[chosen]) for name in wanted}

@@ -2,23 +2,24 @@
 
 For every rotation all translations of one grid are tried at once: the criterion's sums over the overlap are correlations of
 ``correlation_features``, and the fast Fourier transform gives these for all translations (after Padfield, Masked object
-registration in the Fourier domain, IEEE TIP 2012).
+registration in the Fourier domain, IEEE TIP 2012).  On the smallest grids compiled code is faster that tries one after the other.
 """
 
 import math
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .backends import Backend
-from .correlation_features import INTENSITY_WAVES, Features
+from .correlation_features import INTENSITY_WAVES, Features, IntensityWaves
 from .sampling import axis_coordinates, sample_mapped
 from .threads import share_torch
 
 Translations = Literal["search", "mass", "centre"]
 _NUMBERS = 1 << 19  # of features at a time: what a processor's cache holds
+_SMALL = 1 << 11  # samples of a grid on which trying all translations one by one takes less than the transforms
 _PSI = 1.533751168755204  # the real root of psi^4 = psi + 4
 
 
@@ -86,48 +87,79 @@ def _search(
 ) -> tuple[Tensor, Tensor]:
     """The best shifts t of fixed points, phi(z) = matrix (z + t) + offset, ``(B, S each, d)``, and their values ``(B, S each)``."""
     n, d = fixed.shape[-1], fixed.ndim - 2
-    fields, floor = features.partners(fixed)
-    partners = torch.fft.rfftn(fields, (2 * n,) * d, tuple(range(-d, 0))).conj().resolve_conj()
-    channels = features.channels(moving)
+    small = backend == "numba" and isinstance(features, IntensityWaves) and n**d <= _SMALL
+    trial: _Trial = _OneByOne(fixed, moving, features) if small else _ByTransforms(fixed, moving, features, backend)
     batch, count = matrices.shape[:2]
-    rotations_at_once = max(1, _NUMBERS // (fields.shape[2] * (2 * n) ** d))
+    rotations_at_once = max(1, _NUMBERS // (trial.fields * (2 * n) ** d))
     pairs_at_once = max(1, rotations_at_once // count)
     parts = [
         (slice(pair, pair + pairs_at_once), slice(turn, turn + rotations_at_once))
         for pair in range(0, batch, pairs_at_once)
         for turn in range(0, count, rotations_at_once)
     ]
+    # The moving image, turned, on a grid twice as wide: then no shift within half the fixed image wraps around.
+    wide = torch.cat((2 * matrices, offset.expand(-1, count, -1, -1)), -1)
     found = matrices.new_empty(batch, count, each, d + 1)
 
     def search(first: int, last: int) -> None:
         for pairs, turns in parts[first:last]:
-            numbers = (partners[pairs], floor[pairs], channels[pairs], offset[pairs], matrices[pairs, turns])
-            found[pairs, turns] = _search_some(*numbers, features, each, backend).unflatten(1, (-1, each))
+            found[pairs, turns] = _lowest(trial.values(pairs, wide[pairs, turns]), each)
 
     share_torch(search, len(parts))
     found = found.flatten(1, 2)
     return found[..., :d], found[..., d]
 
 
-def _search_some(
-    partners: Tensor, floor: Tensor, channels: Tensor, offset: Tensor, matrices: Tensor, features: Features, each: int, backend: Backend
-) -> Tensor:
-    """Shifts and values ``(B, S each, d + 1)``."""
-    count, d = matrices.shape[1:3]
-    n = channels.shape[-1]
-    axes = tuple(range(-d, 0))
-    # The moving image, turned, on a grid twice as wide: then no shift within half the fixed image wraps around.
-    wide = torch.cat((2 * matrices, offset.expand(-1, count, -1, -1)), -1)
-    turned = sample_mapped(channels, wide, (2 * n,) * d, backend)
-    spectra = torch.fft.rfftn(features.turned(turned, matrices), dim=axes)
-    sums = [(spectra * partner[:, None]).sum(2) for partner in partners.unbind(1)]
-    shifts = (..., *(slice(n + 1),) * d)
-    unexplained, content = (torch.fft.irfftn(total, (2 * n,) * d, axes)[shifts] for total in sums)
-    floor = floor.view(-1, *(1,) * (d + 1))
-    value = (unexplained + (floor - content).clamp_min(0)) / torch.maximum(content, floor)
+class _Trial(Protocol):
+    """All translations tried; ``fields``: numbers that it holds for a sample of the wide grid."""
+
+    fields: int
+
+    def values(self, pairs: slice, wide: Tensor) -> Tensor:
+        """What some pairs leave unexplained under maps wide ``(B, S, d, d + 1)`` of the wide grid and each shift from it,
+        ``(B, S, *(n + 1,) * d)``."""
+
+
+class _ByTransforms:
+    def __init__(self, fixed: Tensor, moving: Tensor, features: Features, backend: Backend):
+        self._n, self._d, self._features, self._backend = fixed.shape[-1], fixed.ndim - 2, features, backend
+        fields, self._floor = features.partners(fixed)
+        self._axes = tuple(range(-self._d, 0))
+        self._partners = torch.fft.rfftn(fields, (2 * self._n,) * self._d, self._axes).conj().resolve_conj()
+        self._channels, self.fields = features.channels(moving), fields.shape[2]
+
+    def values(self, pairs: slice, wide: Tensor) -> Tensor:
+        shape = (2 * self._n,) * self._d
+        turned = sample_mapped(self._channels[pairs], wide, shape, self._backend)
+        spectra = torch.fft.rfftn(self._features.turned(turned, wide[..., :-1] / 2), dim=self._axes)
+        sums = [(spectra * partner[:, None]).sum(2) for partner in self._partners[pairs].unbind(1)]
+        shifts = (..., *(slice(self._n + 1),) * self._d)
+        unexplained, content = (torch.fft.irfftn(total, shape, self._axes)[shifts] for total in sums)
+        floor = self._floor[pairs].view(-1, *(1,) * (self._d + 1))
+        return (unexplained + (floor - content).clamp_min(0)) / torch.maximum(content, floor)
+
+
+class _OneByOne:
+    fields = 4
+
+    def __init__(self, fixed: Tensor, moving: Tensor, features: IntensityWaves):
+        self._features, self._moving, self._fixed = features, moving, features.phases(fixed, fixed.ndim - 2)
+        self._floor = features.floor(self._fixed[:, -1])
+
+    def values(self, pairs: slice, wide: Tensor) -> Tensor:
+        from .compiled_search import values_of_shifts
+
+        shape = [2 * n for n in self._moving.shape[2:]]
+        turned = sample_mapped(self._moving[pairs], wide, tuple(shape), "numba")
+        return values_of_shifts(self._fixed[pairs], self._features.phases(turned, len(shape)), self._floor[pairs])
+
+
+def _lowest(value: Tensor, each: int) -> Tensor:
+    """Shifts and values ``(B, S, each, d + 1)`` of the lowest of ``(B, S, *(n + 1,) * d)``."""
+    d, n = value.ndim - 2, value.shape[-1] - 1
     best, index = value.flatten(2).min(-1, keepdim=True) if each == 1 else _lowest_minima(value, each)
-    steps = torch.stack(torch.unravel_index(index.flatten(1), (n + 1,) * d)[::-1], -1)
-    return torch.cat(((steps - n / 2).double() * (2 / n), best.flatten(1).double()[..., None]), -1)
+    steps = torch.stack([index // (n + 1) ** axis % (n + 1) for axis in range(d)], -1)
+    return torch.cat(((steps - n / 2).double() * (2 / n), best.double()[..., None]), -1)
 
 
 def _lowest_minima(value: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -157,7 +157,7 @@ def _read(
     across = sizes[0] + 2 * BORDER
     strides = [1, across, across * (sizes[1] + 2 * BORDER)]
     corner = words + dot(cell, strides, D) * WORDS
-    shown = [tl.load(fixed + c * count.to(tl.int64) + sample, mask=here, other=0.0) for c in (0, 1, 2, 3, 4, 5, 6)[:FIXED]]
+    shown = [tl.load(fixed + c * count.to(tl.int64) + sample, mask=here, other=0.0) for c in (0, 1, 2, 3)[:FIXED]]
     halves = [0.5 * size for size in sizes]
     channels = _channels(corner, inside, strides, share, halves, WORDS, D)
     if WORDS == 2:

@@ -104,22 +104,18 @@ def _curve_unexplained(fixed, moving, side, constant):
 
 @triton.jit
 def normalized_gradients(fixed, moving, matrix, constant, D: tl.constexpr):
-    cover = fixed[D * (D + 1) // 2]
+    cover = fixed[D]
     common = cover * moving[D]
     u = [dot([matrix[i][j] for i in (0, 1, 2)[:D]], moving, D) for j in (0, 1, 2)[:D]]
     square = dot(u, u, D)
     inverse = 1 / (square + constant)
     share = square * inverse
-    tensor = _tensor(fixed, D)
-    tu = [dot(row, u, D) for row in tensor]
-    agreement = dot(u, tu, D) * inverse
-    content = share * share
-    for i in tl.static_range(D):
-        content += dot(tensor[i], tensor[i], D)
-    content *= 0.5
+    along, strength = dot(fixed, u, D), dot(fixed, fixed, D)
+    agreement = along * along * inverse
+    content = 0.5 * (share * share + strength * strength)
     by_u = common * share * inverse * (1 - share)
     content_by_u = [by_u * u[i] for i in (0, 1, 2)[:D]]
-    cost_by_u = [content_by_u[i] - common * inverse * (tu[i] - agreement * u[i]) for i in (0, 1, 2)[:D]]
+    cost_by_u = [content_by_u[i] - common * inverse * (along * fixed[i] - agreement * u[i]) for i in (0, 1, 2)[:D]]
     by_cost = [dot(row, cost_by_u, D) for row in matrix] + [0.5 * cover * (content - agreement)]
     by_content = [dot(row, content_by_u, D) for row in matrix] + [0.5 * cover * content]
     cost_by_matrix = [[moving[i] * by for by in cost_by_u] for i in (0, 1, 2)[:D]]
@@ -134,25 +130,12 @@ def curve_normalized_gradients(fixed, moving, matrix, constant, D: tl.constexpr)
     zero = tl.zeros_like(u[0])
     square = dot(u, u, D)
     inverse = 1 / (square + constant)
-    share, weight = square * inverse, fixed[D * (D + 1) // 2] * moving[D] * inverse * inverse
+    share, weight = square * inverse, fixed[D] * moving[D] * inverse * inverse
     alpha, beta = weight * square, weight * (1 - share * (4 - 2 * share))
     weights = [alpha for j in (0, 1, 2)[:D]] + [beta]
     across = [[zero + matrix[i][j] for i in (0, 1, 2)[:D]] + [zero] for j in (0, 1, 2)[:D]]
     along = [[dot(row, u, D) for row in matrix] + [zero]]
     return weights, across + along
-
-
-@triton.jit
-def _tensor(entries, D: tl.constexpr):
-    """The rows of T from its entries, of which those beside the diagonal are stored times the root of two."""
-    root: tl.constexpr = 0.7071067811865476
-    if D == 2:
-        xx, xy, yy = entries[0], root * entries[1], entries[2]
-        rows = [[xx, xy], [xy, yy]]
-    else:
-        xx, xy, xz, yy, yz, zz = entries[0], root * entries[1], root * entries[2], entries[3], root * entries[4], entries[5]
-        rows = [[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]
-    return rows
 
 
 @triton.jit
