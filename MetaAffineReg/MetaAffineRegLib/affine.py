@@ -1,14 +1,11 @@
 """Affine maps phi(z) = A z + b as tensors ``(B, d, d + 1)`` holding ``[A | b]``, in normalised coordinates."""
 
-from typing import TypeVar
+import math
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-
-Maps = TypeVar("Maps", Tensor, NDArray[np.float64])
-
 
 def identity(batch: int, dimension: int, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Tensor:
     """The identity map, ``(B, d, d + 1)``."""
@@ -47,22 +44,41 @@ def from_homogeneous(matrix: Tensor) -> Tensor:
 
 
 def nearest_rotation(matrix: Tensor) -> Tensor:
-    """The rotation nearest to ``(B, d, d)`` in the Frobenius norm, determinant +1 (Kabsch 1976); on the CPU like ``stretches_within``."""
-    u, _, vh = np.linalg.svd(matrix.numpy(force=True))
-    u[..., -1] *= np.linalg.det(u @ vh)[..., None]
-    return torch.from_numpy(u @ vh).to(matrix.device)
-
-
-def stretches_within(matrix: Tensor, largest: float) -> Tensor:
-    """Of which ``(B, d, d)``, none of them mirroring, all singular values lie between ``largest`` and its inverse, ``(B,)``; on the CPU, in
-    whose time a GPU would not begin with matrices this small."""
+    """The rotation nearest to ``(B, d, d)`` in the Frobenius norm, determinant +1 (Kabsch 1976); on the CPU, in whose time a GPU would not
+    begin with matrices this small."""
     small = matrix.numpy(force=True)
-    singular = np.linalg.svd(small, compute_uv=False)
-    within = (np.linalg.det(small) > 0) & (singular[:, 0] <= largest) & (singular[:, -1] >= 1 / largest)
-    return torch.from_numpy(within).to(matrix.device)
+    if small.shape[-1] == 2:
+        angle = np.arctan2(small[..., 1, 0] - small[..., 0, 1], small[..., 0, 0] + small[..., 1, 1])
+        rotation = np.empty_like(small)
+        rotation[..., 0, 0] = rotation[..., 1, 1] = np.cos(angle)
+        rotation[..., 1, 0] = np.sin(angle)
+        rotation[..., 0, 1] = -rotation[..., 1, 0]
+    else:
+        u, _, vh = np.linalg.svd(small)
+        u[..., -1] *= np.linalg.det(u @ vh)[..., None]
+        rotation = u @ vh
+    return torch.from_numpy(rotation).to(matrix.device)
 
 
-def mean_squared_distance(x: Maps, y: Maps) -> Maps:
+def stretches_within(matrix: NDArray[np.float64], largest: float) -> NDArray[np.bool_]:
+    """Which of ``(B, d, d)`` do not mirror and have all singular values between ``largest`` and its inverse, ``(B,)``."""
+    if matrix.shape[-1] == 2:  # the halves of sum and difference of the singular values, the smaller of which has the determinant's sign
+        (a, b), (c, e) = matrix.transpose(1, 2, 0)
+        middle, spread = np.hypot(a + e, c - b) / 2, np.hypot(a - e, c + b) / 2
+        greatest, least = middle + spread, middle - spread
+    else:
+        singular = np.linalg.svd(matrix, compute_uv=False)
+        greatest, least = singular[:, 0], np.where(np.linalg.det(matrix) > 0, singular[:, -1], 0)
+    return (greatest <= largest) & (least >= 1 / largest)  # type: ignore[no-any-return]
+
+
+def as_vectors(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Maps ``(B, d, d + 1)`` as vectors ``(B, n)`` that lie as far from each other as ``distance`` says."""
+    scale = np.append(np.full(x.shape[1], math.sqrt(1 / 3)), 1.0)
+    return (x * scale).reshape(len(x), -1)
+
+
+def mean_squared_distance(x: Tensor, y: Tensor) -> Tensor:
     """Mean over [-1, 1]^d of |x(z) - y(z)|^2, ``(B,)``; both maps ``(B, d, d + 1)``.
 
     In closed form: coordinates of a uniform grid have mean 0 and variance 1/3 (n to infinity).

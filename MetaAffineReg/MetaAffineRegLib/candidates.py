@@ -46,18 +46,19 @@ class Candidates:
         """
         order = self._ranking()
         x, pair, value = (numbers.numpy(force=True)[order] for numbers in (self.x, self.pair, self.value))
+        x = affine.as_vectors(x)
         first = np.searchsorted(pair, np.arange(pair[-1] + 1))
         left = np.flatnonzero(value <= value[first[pair]] + margin)
-        kept = []
+        kept, reference = [], np.empty((pair[-1] + 1, x.shape[1]))
         for _ in range(count):
             if not len(left):
                 break
             pairs = pair[left]
             first = left[np.concatenate(([True], pairs[1:] != pairs[:-1]))]
             kept.append(first)
-            reference = np.empty((pair[-1] + 1, *x.shape[1:]))
             reference[pair[first]] = x[first]
-            left = left[affine.mean_squared_distance(x[left], reference[pairs]) > _SAME_BASIN**2]
+            way = x[left] - reference[pairs]
+            left = left[np.einsum("ij,ij->i", way, way) > _SAME_BASIN**2]
         return torch.from_numpy(order[np.sort(np.concatenate(kept))]).to(self.pair.device)
 
     def ranked(self, rank: int) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,7 @@ def sample_mapped(images: Tensor, x: Tensor, shape: tuple[int, ...]) -> Tensor:
     share_out(
         lambda first, last: sample_rows(bordered, sizes, shape, maps, first, last, samples),
         batch * maps.shape[1] * rows,
+        samples=found.numel(),
     )
     return found
 

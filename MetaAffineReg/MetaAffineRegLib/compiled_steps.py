@@ -50,19 +50,34 @@ def follow_level(network: Initializer, trajectory: Trajectory, objective: Criter
     start = np.ascontiguousarray(trajectory.start.numpy())
     u, hidden, memory = (tensor.clone() for tensor in (trajectory.u, *trajectory.state))
     walk = Walk(u.numpy(), hidden.numpy(), memory.numpy())
-    share_out(lambda first, last: follow(kind, layers, *objective.problem(), start, first, last, walk), len(start))
+    samples = len(start) * network.config.steps * network.config.levels[number] ** network.config.dimension
+    share_out(lambda first, last: follow(kind, layers, *objective.problem(), start, first, last, walk), len(start), samples=samples)
     return Trajectory(trajectory.start, u, (hidden, memory))
 
 
-_known: WeakKeyDictionary[Initializer, tuple[list[tuple[int, int]], list[Layers]]] = WeakKeyDictionary()
+class _Known(NamedTuple):
+    """Layers of a network by level, and the state of the weights that they were made of."""
+
+    weights: list[nn.Parameter]
+    state: list[tuple[int, int]]
+    layers: list[Layers]
+
+
+_known: WeakKeyDictionary[Initializer, _Known] = WeakKeyDictionary()
 
 
 def _layers(network: Initializer) -> list[Layers]:
     """Those of each level, put together again only where a weight has been written to since."""
-    versions = [(weight._version, weight.data_ptr()) for weight in network.parameters()]
-    if network not in _known or _known[network][0] != versions:
-        _known[network] = versions, [_layers_of(network, level) for level in range(len(network.config.levels))]
-    return _known[network][1]
+    known = _known.get(network)
+    if known is None or known.state != _state(known.weights):
+        weights = list(network.parameters())
+        known = _Known(weights, _state(weights), [_layers_of(network, level) for level in range(len(network.config.levels))])
+        _known[network] = known
+    return known.layers
+
+
+def _state(weights: list[nn.Parameter]) -> list[tuple[int, int]]:
+    return [(weight._version, weight.data_ptr()) for weight in weights]
 
 
 def _layers_of(network: Initializer, level: int) -> Layers:

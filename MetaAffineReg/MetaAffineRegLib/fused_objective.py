@@ -21,7 +21,6 @@ from .lbfgs import Minimum
 from .normalized_gradients import NormalizedGradients
 from .regularizer import Distortion
 
-_AT_ONCE = 100_000  # samples; work below this takes less than a millisecond, not worth a thread
 _FEW = 4  # problems a thread, among which the slowest would be waited for
 Array = npt.NDArray[Any]
 How = tuple[int, float, bool, float]  # of ``minimize``: iterations, unit, curved, tolerance
@@ -99,9 +98,9 @@ class FusedObjective:
         threads.share_out(
             lambda first, last: compiled_lbfgs.minimize_many(kind, *self.problem(), base, p, first, last, *how, stop, values, evaluations),
             len(p),
-            self._chunks(len(p) * how[0] * self._slabs),
-            check,
-            lambda: stop.fill(1),
+            check=check,
+            end=lambda: stop.fill(1),
+            samples=len(p) * how[0] * math.prod(self._images.sizes),
         )
         return values, evaluations
 
@@ -134,9 +133,10 @@ class FusedObjective:
     def _sums(self, maps: Array, matrices: Array | None = None) -> Array:
         """Of the slabs of each map, ``(N, slabs, 2, 1 + n)``, see ``kernels.evaluate``; their Gauss-Newton matrices go to ``matrices``."""
         sums = np.empty((len(maps), self._slabs, 2, 1 + maps[0].size))
-        count = len(maps) * self._slabs
         threads.share_out(
-            lambda first, last: compiled_lbfgs.sum_many(*self.problem(), maps, first, last, sums, matrices), count, self._chunks(count)
+            lambda first, last: compiled_lbfgs.sum_many(*self.problem(), maps, first, last, sums, matrices),
+            len(maps) * self._slabs,
+            samples=len(maps) * math.prod(self._images.sizes),
         )
         return sums
 
@@ -149,10 +149,6 @@ class FusedObjective:
         values, gradients, divisors = np.empty(len(maps)), np.empty((len(maps), maps[0].size)), np.empty(len(maps))
         compiled_lbfgs.criteria(self._problems, self._pair.numpy(), maps, sums, values, gradients, divisors)
         return values, gradients, divisors
-
-    def _chunks(self, slabs: int) -> int:
-        """In how many chunks a thread so many evaluations of a slab are done; none where one thread has done them sooner."""
-        return _FEW if slabs * math.prod(self._images.sizes) >= _AT_ONCE * self._slabs else 0
 
 
 _KERNEL_TERMS: dict[type, Callable[[Any], Any]] = {

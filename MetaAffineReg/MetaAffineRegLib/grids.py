@@ -61,10 +61,11 @@ class PairGrids:
                 if size != largest:
                     levels[size][first:last] = level
 
-        share_torch(look, count)
+        samples = sum(image.array.size for image in images)
+        share_torch(look, count, samples)
         common = [common_windows(*both) for both in zip(own[: len(pairs)], own[len(pairs) :], strict=True)]
         windows = [both[side] for side in range(2) for both in common]
-        share_torch(lay, count)
+        share_torch(lay, count, samples)
         fixed, moving = ({size: level.unflatten(0, (2, -1))[side] for size, level in levels.items()} for side in range(2))
         return cls(fixed, moving, backend)
 

@@ -38,8 +38,11 @@ def resample(
     d = len(axes)
     background, spread = window
     shape = [image.geometry.size[axis] for axis in reversed(axes)]
-    both = torch.ones(2, *shape, dtype=dtype, device=device)
-    values = both[0].copy_(torch.tensor(image.array.reshape(shape))).sub_(background).div_(spread)
+    samples = np.ones((2, *shape), np.float64 if dtype == torch.float64 else np.float32)
+    np.subtract(image.array.reshape(shape), background, out=samples[0])
+    samples[0] /= spread
+    both = torch.from_numpy(samples).to(device=device, dtype=dtype)
+    values = both[0]
     step = 2 * float(np.linalg.norm(frame[:3, 0])) / size
     for position, axis in enumerate(axes):
         ratio = step / float(image.geometry.spacing[axis])

@@ -19,6 +19,12 @@ class Distortion:
         self.inverse = torch.linalg.inv(reference)
         self.weight = torch.as_tensor(weight, dtype=reference.dtype, device=reference.device).expand(len(reference))
 
+    def weighted(self, weight: Tensor) -> "Distortion":
+        """With another weight, ``(B,)``."""
+        other = object.__new__(Distortion)
+        other.inverse, other.weight = self.inverse, weight
+        return other
+
     def value(self, x: Tensor) -> Tensor:
         """At x ``(B, d, d + 1)``, ``(B,)``."""
         singular = torch.linalg.svdvals(x[..., :-1] @ self.inverse).clamp_min(SMALLEST)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -132,8 +133,9 @@ class _Stages:
         report: Report,
     ):
         self.grids, self.levels, self.freedom_name, self.plan, self.report = grids, levels, freedom_name, plan, report
-        self.inverse = torch.linalg.inv(start[..., :-1])
-        self.regularizers = dict.fromkeys(levels, Distortion(start[..., :-1], plan.gamma))
+        distortion = Distortion(start[..., :-1], plan.gamma)
+        self.inverse = distortion.inverse
+        self.regularizers = dict.fromkeys(levels, distortion)
         self.criteria: dict[int, Criterion] = {}
         self.rotation_range = rotation_range
         self.evaluations = torch.zeros(len(grids), dtype=torch.float64, device=start.device)
@@ -252,17 +254,18 @@ class _Stages:
 
     def guarded(self, x: Tensor, pair: Tensor, value: Tensor) -> Candidates:
         """Candidates; infinite in value where A, beside the start's, mirrors, turns beyond the range or changes a size by more than two."""
-        matrix = x[..., :-1] @ self.inverse[pair]
-        sound = affine.stretches_within(matrix, _LARGEST_SCALE) & torch.isfinite(value)
+        matrix = x[..., :-1].numpy(force=True) @ self.inverse.numpy(force=True)[pair.numpy(force=True)]
+        sound = affine.stretches_within(matrix, _LARGEST_SCALE) & np.isfinite(value.numpy(force=True))
         if self.rotation_range < 180:
-            sound &= affine.angle(affine.nearest_rotation(matrix)) <= math.radians(self.rotation_range + _RANGE_SLACK)
-        return Candidates(x, pair, torch.where(sound, value, torch.inf))
+            turned = affine.angle(affine.nearest_rotation(torch.from_numpy(matrix)))
+            sound &= turned.numpy() <= math.radians(self.rotation_range + _RANGE_SLACK)
+        return Candidates(x, pair, value if sound.all() else value.masked_fill(torch.from_numpy(~sound).to(value.device), torch.inf))
 
     def ease_regularizer(self, unexplained: Tensor) -> None:
         """On the finest grid the regularizer has its full weight only where much ``(B,)`` is left unexplained: it must not pull there
         where the images say better."""
         weight = self.plan.gamma * (_FULL_WEIGHT * unexplained).clamp(max=1)
-        self.regularizers[self.levels[-1]] = Distortion(torch.linalg.inv(self.inverse), weight)
+        self.regularizers[self.levels[-1]] = self.regularizers[self.levels[-1]].weighted(weight)
         self.criteria.pop(self.levels[-1], None)
 
     def objective(self, size: int, pair: Tensor) -> Criterion:

@@ -105,7 +105,7 @@ def _search(
         for pairs, turns in parts[first:last]:
             found[pairs, turns] = _lowest(trial.values(pairs, wide[pairs, turns]), each)
 
-    share_torch(search, len(parts))
+    share_torch(search, len(parts), batch * count * trial.fields * (2 * n) ** d)
     found = found.flatten(1, 2)
     return found[..., :d], found[..., d]
 

@@ -15,6 +15,7 @@ import torch
 
 _POLL = 0.02  # seconds between two looks at whether the work is to end
 _CHUNKS = 4  # for each thread, so that none waits long for the slowest
+_WORTH = 100_000  # samples; what looks at fewer is done in less than a millisecond, not worth a thread
 _lock = threading.Lock()
 _inside = 0  # how many blocks of ``torch_in_one_thread`` are entered
 _allowed = 1  # threads that torch had before the first of them
@@ -51,11 +52,12 @@ def share_out(
     chunks: int = _CHUNKS,
     check: Callable[[], None] = lambda: None,
     end: Callable[[], None] = lambda: None,
+    samples: int = _WORTH,
 ) -> None:
     """Call work(first, last) over 0 .. count - 1 in so many chunks a thread, while ``check`` is called, which may raise; then ``end`` is
-    called, and what runs is waited for."""
+    called, and what runs is waited for.  Work that looks at few ``samples`` stays in the caller's thread."""
     parts = min(count, chunks * allowed())
-    if parts <= 1 or allowed() == 1:
+    if parts <= 1 or allowed() == 1 or samples < _WORTH:
         check()
         work(0, count)
         return
@@ -74,9 +76,9 @@ def share_out(
         future.result()
 
 
-def share_torch(work: Callable[[int, int], None], count: int) -> None:
+def share_torch(work: Callable[[int, int], None], count: int, samples: int) -> None:
     """``share_out`` for work by torch: all at once where torch has threads of its own."""
-    share_out(work, count, _CHUNKS if _inside else 0)
+    share_out(work, count, _CHUNKS if _inside else 0, samples=samples)
 
 
 @lru_cache(maxsize=1)
