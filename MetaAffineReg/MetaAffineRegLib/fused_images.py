@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .backends import BORDER
 from .data_terms import DataTerm, IntensityTerm
+from .normalized_gradients import NormalizedGradients
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,13 +28,22 @@ class FusedImages:
         self._floors: dict[DataTerm, tuple[Tensor, Tensor]] = {}
         padding = ((BORDER,) * (2 * len(self.sizes))) + (0, moving.shape[1] % 2)
         self._covered = moving[:, -1]
-        self.words = F.pad(moving, padding).movedim(1, -1).contiguous().flatten(1, -2).view(torch.int64)
+        if moving.device.type == "cpu":
+            from .compiled_images import bordered_words
+
+            self.words = bordered_words(moving)
+        else:
+            self.words = F.pad(moving, padding).movedim(1, -1).contiguous().flatten(1, -2).view(torch.int64)
 
     @classmethod
     def of(cls, fixed: Tensor, moving: Tensor, data_term: DataTerm) -> "FusedImages":
         """Those of images ``(B, 2, *S)``, values and coverage, for a data term; all intensity terms look at both."""
         if isinstance(data_term, IntensityTerm):
             return cls(fixed, moving)
+        if isinstance(data_term, NormalizedGradients) and fixed.device.type == "cpu":
+            from .compiled_images import gradients
+
+            return cls(data_term.normals(*gradients(fixed)), torch.cat(gradients(moving), 1))
         return cls(data_term.fixed_channels(fixed), data_term.moving_channels(moving))
 
     @cached_property

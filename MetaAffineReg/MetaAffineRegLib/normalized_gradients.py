@@ -25,11 +25,14 @@ class NormalizedGradients(DataTerm):
         self.edge = edge  # eps: change of the intensity from one sample to the next that counts half as an edge
 
     def fixed_channels(self, images: Tensor) -> Tensor:
-        gradient, coverage = _gradients(images)
-        return torch.cat((gradient * (gradient.square().sum(1, keepdim=True) + self.edge**2).rsqrt(), coverage), 1)
+        return self.normals(*gradients(images))
 
     def moving_channels(self, images: Tensor) -> Tensor:
-        return torch.cat(_gradients(images), 1)
+        return torch.cat(gradients(images), 1)
+
+    def normals(self, gradient: Tensor, coverage: Tensor) -> Tensor:
+        """n of gradients ``(B, d, *S)``, and the coverage, ``(B, d + 1, *S)``."""
+        return torch.cat((gradient * (gradient.square().sum(1, keepdim=True) + self.edge**2).rsqrt(), coverage), 1)
 
     def at(self, fixed: Tensor, warped: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         d = matrix.shape[-1]
@@ -88,7 +91,7 @@ normalized_gradients = NormalizedGradients(0.015)
 faint_gradients = NormalizedGradients(0.004)  # for fine grids in space, where more samples are averaged and contours alone would mislead
 
 
-def _gradients(images: Tensor) -> tuple[Tensor, Tensor]:
+def gradients(images: Tensor) -> tuple[Tensor, Tensor]:
     """Central differences of the slightly smoothed values, a sample being the unit, ``(B, d, *S)`` in the order x, y, z, and the coverage
     ``(B, 1, *S)`` of the samples that are covered all around; elsewhere both are zero."""
     values, coverage = images[:, :1], images[:, 1:]

@@ -60,8 +60,8 @@ class Plan:
     of these basins only such whose value is that close to the best; features: of the search; coarse, fine: data terms of the first two
     and of the last two levels; gamma: weight of the regularizer; curvature: whether the Gauss-Newton matrix is the initial Hessian of
     L-BFGS; witness: data term whose values at the result tell how sure it is, None for those of fine; sees: data term whose gradients
-    the learned steps see, None for that of their training; give_up: pairs whose images are both left unexplained by more than this share on
-    the third level are not refined on the fourth and have no probability: something else is to be compared.
+    the learned steps see, None for that of their training; give_up: pairs whose images are both left unexplained by more than these shares
+    on the second and on the third level are not refined further and have no probability: something else is to be compared.
     """
 
     rotations: int = 20
@@ -85,7 +85,7 @@ class Plan:
     curvature: bool = True
     witness: DataTerm | None = None
     sees: DataTerm | None = None
-    give_up: float = math.inf
+    give_up: tuple[float, float] | None = None
 
 
 Look = Literal["intensities", "edges", "correlation", "local-correlation", "mutual-information"]
@@ -233,19 +233,12 @@ class _Stages:
         self.count(found.pair, (end.evaluations + self.plan.curvature) * self.grids.cost(size))
         return self.guarded(parameters.maps(end.p), found.pair, end.value)
 
-    def given_up(self, x: Tensor) -> Tensor:
-        """Of which pairs the best maps x ``(B, d, d + 1)`` on the third level leave too much of both images unexplained, ``(B,)``."""
-        if math.isinf(self.plan.give_up):
+    def given_up(self, found: Candidates, level: int) -> Tensor:
+        """Of which pairs the best map leaves too much of both images unexplained on the second or third level, number 1 or 2, ``(B,)``."""
+        x, _ = found.ranked(0)
+        if self.plan.give_up is None:
             return torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        return self.sides(self.levels[2], x, torch.arange(len(x), device=x.device)).amin(1) > self.plan.give_up
-
-    def finished(self, found: Candidates, given_up: Tensor) -> Candidates:
-        """Refined on the finest grid; of pairs that are given up ``(B,)`` as they are, infinite in value."""
-        left = given_up[found.pair]
-        ends = replace(found.select(torch.nonzero(left)[:, 0]), value=found.value.new_full((int(left.sum()),), torch.inf))
-        if bool(left.all()):
-            return ends
-        return ends.joined(self.refined(found.select(torch.nonzero(~left)[:, 0]), self.levels[-1], _REFINE, tolerance=_FINE))
+        return self.sides(self.levels[level], x, torch.arange(len(x), device=x.device)).amin(1) > self.plan.give_up[level - 1]
 
     def sides(self, size: int, x: Tensor, rows: Tensor) -> Tensor:
         """Of either image the share that the maps x ``(N, d, d + 1)`` of the pairs ``rows`` leave unexplained on the grid of ``size``,
@@ -316,14 +309,15 @@ def robust(
             judged = judged.joined(stages.unlearned(found))
     found = judged.best(plan.basins[0], plan.margins[1])
     report(f"refinement on a grid of {levels[2]}{_so_far(found, stages)}", 0.5)
-    found = stages.refined(found, levels[2], _REFINE).best(2)
+    given_up = stages.given_up(found, 1)
+    found = _spared(found, given_up, lambda rest: stages.refined(rest, levels[2], _REFINE)).best(2)
     coarser = found
     stages.ease_regularizer(found.ranked(0)[1])
-    given_up = stages.given_up(found.ranked(0)[0])
+    given_up |= stages.given_up(found, 2)
     found = found.best(plan.basins[1], plan.margins[2])
     report(f"refinement on a grid of {levels[3]}{_so_far(found, stages)}", 0.7)
-    found = stages.finished(found, given_up).best(2)
-    before = stages.judged(own, levels[3])
+    found = _spared(found, given_up, lambda rest: stages.refined(rest, levels[3], _REFINE, tolerance=_FINE)).best(2)
+    before = _spared(own, given_up, lambda rest: stages.judged(rest, levels[3])).best(1)
     x, after = before.joined(found).best(1).ranked(0)
     margin, runner_up = _runner_up(found, coarser)
     rows = torch.nonzero(~given_up)[:, 0]
@@ -332,6 +326,16 @@ def robust(
         report(f"registration the other way round{_so_far(found, stages)}", 0.9)
         evidence = evidence.with_rows(rows, _evidence(stages, start, rows, x[rows], after[rows], margin[rows], runner_up[rows]))
     return Outcome(x, before.value, after, stages.evaluations, evidence)
+
+
+def _spared(found: Candidates, given_up: Tensor, work: Callable[[Candidates], Candidates]) -> Candidates:
+    """``work`` on the candidates of pairs that are not given up ``(B,)``; the others as they are, infinite in value."""
+    left = given_up[found.pair]
+    if not bool(left.any()):
+        return work(found)
+    ends = found.select(torch.nonzero(left)[:, 0])
+    ends = replace(ends, value=torch.full_like(ends.value, torch.inf))
+    return ends if bool(left.all()) else ends.joined(work(found.select(torch.nonzero(~left)[:, 0])))
 
 
 def _so_far(found: Candidates, stages: _Stages) -> str:

@@ -102,7 +102,7 @@ def test_the_more_probable_result_stays(monkeypatch):
 def test_another_contrast_is_registered_by_edges(plans):
     """Every tissue in another shade, and all brighter to one side: intensities leave doubt, edges do not."""
     truth = affine(70, (6, -4, 0))
-    fixed, moving = (Image.checked(np.floor(made(SLICE, moved).array / 25), SLICE) for moved in (None, truth))
+    fixed, moving = (Image.checked(np.floor(made(SLICE, moved, 1).array / 25), SLICE) for moved in (None, truth))
     shades = np.array([2.0, 9, 4, 7, 1, 8, 3, 6, 2, 5, 9, 1] * 5)
     other = Image.checked(shades[moving.array.astype(int)] * np.linspace(0.8, 1.2, 100), SLICE)
     grids, levels, start, *rest = settings([(fixed, other)])
@@ -135,7 +135,7 @@ def test_intensities_are_given_up_pair_by_pair_where_neither_image_is_explained(
     """One pair of the same contrast, one of another: the second alone is not refined to the end, and edges take its place."""
     fixed, moving = EASY
     other = Image.checked(np.where(moving.array > 0, 100 - moving.array, 0), SLICE)
-    giving_up = dataclasses.replace(PLANS["intensities", 2], give_up=0.3)
+    giving_up = dataclasses.replace(PLANS["intensities", 2], give_up=(0.5, 0.3))
     grids, levels, start, *rest = settings([EASY, (fixed, other)])
     first = robust(grids, levels, start, *rest, giving_up)
     kept, dropped = first.evidence.unexplained
