@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+
 def identity(batch: int, dimension: int, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> Tensor:
     """The identity map, ``(B, d, d + 1)``."""
     return torch.eye(dimension, dimension + 1, dtype=dtype, device=device).repeat(batch, 1, 1)

@@ -24,7 +24,7 @@ DATA_TERM_CHOICES: tuple[DataTermChoice, ...] = get_args(DataTermChoice)
 THOROUGH = {2: Plan(rotations=64, each=3, polished=192, starts=60, unlearned_starts=60, basins=(10, 4), margins=(0.2, 0.2, 0.08))}
 _SURE = 0.95  # probability from which a result by intensities is not looked at again
 # Where both images are left unexplained by more than noise or a crop leave, their contrasts differ; in the plane this tells less.
-_GIVING_UP = {3: replace(PLANS["intensities", 3], give_up=(0.45, 0.3))}
+_GIVING_UP = {3: replace(PLANS["intensities", 3], give_up=(0.55, 0.3))}
 _SHARE = 0.7  # of the progress, for the first search
 
 

@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tasks", nargs="+", default=list(TASKS), metavar="TASK", help=f"folders of --data, of one dimension (default: {' '.join(TASKS)})"
     )
+    parser.add_argument("--changes", nargs="+", type=int, metavar="NUMBER", help="rows of the table, the first being 0 (default: all)")
 
 
 def run(arguments: argparse.Namespace) -> list[str]:
@@ -69,8 +70,12 @@ def run(arguments: argparse.Namespace) -> list[str]:
     (d,) = dimensions
     for task in arguments.tasks:
         run_plan(pairs[task][:8] if d == 2 else pairs[task][:1], _plan(task, d), arguments.device)  # warm
+    changes = list((CHANGES if d == 2 else CHANGES_IN_SPACE).items())
+    wanted = range(len(changes)) if arguments.changes is None else arguments.changes
+    if not all(0 <= number_of < len(changes) for number_of in wanted):
+        raise InputError(f"--changes holds a number that no row has; give some of 0 to {len(changes) - 1}.")
     lines = []
-    for name, change in (CHANGES if d == 2 else CHANGES_IN_SPACE).items():
+    for name, change in (changes[number_of] for number_of in wanted):
         cells, evaluations, milliseconds = [], [], []
         for task in arguments.tasks:
             plan = None if change is None else dataclasses.replace(_plan(task, d), **change)  # type: ignore[arg-type]

@@ -87,3 +87,19 @@ def test_no_rotation_is_nearer_than_the_nearest(d):
     found = affine.nearest_rotation(matrix)
     for degrees in (-5, -0.1, 0.1, 5):
         assert (rotation(d, degrees) @ found - matrix).norm() > (found - matrix).norm()
+
+
+@DIMENSIONS
+def test_stretches_lie_within_a_factor_where_the_singular_values_do(d):
+    matrix = torch.randn(400, d, d, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    singular = torch.linalg.svdvals(matrix)
+    expected = (torch.linalg.det(matrix) > 0) & (singular.amax(1) <= 2) & (singular.amin(1) >= 0.5)
+    assert 0 < int(expected.sum()) < 200
+    assert affine.stretches_within(matrix.numpy(), 2.0).tolist() == expected.tolist()
+
+
+@DIMENSIONS
+def test_maps_as_vectors_are_as_far_apart_as_the_maps(d):
+    x, y = maps(5, d, 1), maps(5, d, 2)
+    apart = torch.from_numpy(affine.as_vectors(x.numpy()) - affine.as_vectors(y.numpy())).norm(dim=1)
+    torch.testing.assert_close(apart, affine.distance(x, y))

@@ -39,3 +39,20 @@ def test_steps_of_all_levels_are_those_of_torch(d, gradient_input):
     moved = float((ends[0] - start).abs().max())
     assert moved > STEP and float((ends[0] - ends[1]).abs().max()) < 0.02 * moved
     assert not torch.allclose(ends[0][0], ends[0][2]) and not torch.allclose(ends[0], identity(4, d))
+
+
+@torch.no_grad()
+def test_weights_that_change_are_seen():
+    """What is kept of a network is made anew once it was trained on or loaded again."""
+    network = Initializer(InitializerConfig(2, (SIZE[2],), 2, 2))
+    torch.nn.init.normal_(network.L_out.weight, std=STEP)
+    fixed, moving = (pyramid(side, (SIZE[2],)) for side in images(2, 2))
+    objective, start = PairGrids(fixed, moving, "numba").objective(SIZE[2], unexplained_content), at(2, 0.05, 2)
+    first = follow_level(network, network.begin(start), objective, 0).x
+    assert torch.equal(follow_level(network, network.begin(start), objective, 0).x, first)
+    for weight in (network.L_in.weight, network.cells[1].weight_hh, network.L_out.bias):
+        before = weight.clone()
+        weight.mul_(1.5).add_(0.01)
+        assert not torch.equal(follow_level(network, network.begin(start), objective, 0).x, first)
+        weight.copy_(before)
+        assert torch.equal(follow_level(network, network.begin(start), objective, 0).x, first)

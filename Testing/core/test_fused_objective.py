@@ -31,7 +31,7 @@ TERMS = pytest.mark.parametrize(
     [mean_squares, overlap_mean_squares, unexplained_content, unexplained_detail, *unexplained_sides, normalized_gradients],
 )
 SIZE = {2: 40, 3: 20}
-LARGE = {2: 150, 3: 30}  # of several slabs
+LARGE = {2: 280, 3: 30}  # of several slabs, and of rows longer than a block
 SHIFTS = {"inside": 0.05, "border": 0.9, "below the floor": 1.7, "outside": 2.5}
 
 

@@ -44,3 +44,10 @@ def test_volumes_have_their_border_on_six_sides():
     for axis in range(3):
         np.moveaxis(array, axis, 0)[[0, -1]] = 3
     assert window(array) == (3, 47)
+
+
+@pytest.mark.parametrize("size", [8, 33, 64])
+def test_spread_is_the_quantile_of_the_distances(size):
+    array = np.random.default_rng(size).gamma(1.0, 40, (1, size, size)).astype(np.float32)
+    background, spread = window(array)
+    assert spread == pytest.approx(np.quantile(np.abs(array - background), 0.995), rel=1e-6)

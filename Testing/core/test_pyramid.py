@@ -129,6 +129,13 @@ def test_levels_average_blocks(d):
 
 
 @DIMENSIONS
+def test_a_level_may_be_a_third_of_the_one_before(d):
+    finest = torch.randn(1, 2, *(9,) * d, generator=torch.Generator().manual_seed(0))
+    pool = torch.nn.functional.avg_pool2d if d == 2 else torch.nn.functional.avg_pool3d
+    torch.testing.assert_close(pyramid(finest, (3,))[3], pool(finest, 3))
+
+
+@DIMENSIONS
 def test_samples_keep_their_place_on_every_level(d):
     """An image linear in z is the same linear function of z on every level."""
     coordinate = axis_coordinates(16, dtype=torch.float64).expand(1, 1, *(16,) * d)

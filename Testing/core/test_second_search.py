@@ -131,11 +131,12 @@ def test_progress_never_falls(plans):
 
 
 @torch.no_grad()
-def test_intensities_are_given_up_pair_by_pair_where_neither_image_is_explained(plans, monkeypatch):
+@pytest.mark.parametrize("give_up", [(0.3, 1.0), (1.0, 0.3)])
+def test_intensities_are_given_up_pair_by_pair_where_neither_image_is_explained(plans, monkeypatch, give_up):
     """One pair of the same contrast, one of another: the second alone is not refined to the end, and edges take its place."""
     fixed, moving = EASY
     other = Image.checked(np.where(moving.array > 0, 100 - moving.array, 0), SLICE)
-    giving_up = dataclasses.replace(PLANS["intensities", 2], give_up=(0.5, 0.3))
+    giving_up = dataclasses.replace(PLANS["intensities", 2], give_up=give_up)
     grids, levels, start, *rest = settings([EASY, (fixed, other)])
     first = robust(grids, levels, start, *rest, giving_up)
     kept, dropped = first.evidence.unexplained

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from MetaAffineRegLib.affine import compose, identity
+from MetaAffineRegLib.correlation_features import RHO
 from MetaAffineRegLib.data_terms import CONTENT_FLOOR
 from MetaAffineRegLib.sampling import axis_coordinates, mapped_grid, sample
 from MetaAffineRegLib.starts import centre_of_mass, rotations, starts
@@ -227,3 +228,24 @@ def test_translations_by_centres_lay_one_on_the_other(d):
         target = centre_of_mass(moving) if translations == "mass" else middle
         reached = (x[..., :d] @ middle[:, None, :, None])[..., 0] + x[..., d]
         torch.testing.assert_close(reached, target[:, None].expand_as(reached))
+
+
+@DIMENSIONS
+@pytest.mark.parametrize("each", [1, 3])
+@pytest.mark.parametrize("small", [0, 1 << 12])
+def test_trying_one_by_one_and_by_transforms_find_the_same(d, each, small, monkeypatch):
+    """Compiled, on grids below and above what is small, with parts of the images not covered."""
+    monkeypatch.setattr("MetaAffineRegLib.starts._SMALL", small)
+    fixed, moving = image(d, 2), moved(image(d, 2, seed=1), torch.tensor([[1, 2, -1], [-3, 0, 1]])[:, :d])
+    found = starts(fixed, moving, identity(2, d), rotations(d, 5), "search", each, backend="numba")
+    expected = starts(fixed, moving, identity(2, d), rotations(d, 5), "search", each)
+    for ours, theirs in zip(found, expected, strict=True):  # the best of each; where nothing is shown, all later ones are equally good
+        torch.testing.assert_close(ours[:, ::each], theirs[:, ::each], atol=1e-5, rtol=0)
+
+
+def test_rho_is_a_polynomial_in_the_cosine_of_the_difference():
+    """That of the series; within the period it is close to the function of Welsch."""
+    r = torch.linspace(-1.25, 1.25, 101, dtype=torch.float64)
+    cosine = torch.cos(2 * math.pi / 3 * r)
+    found = sum(coefficient * cosine**power for power, coefficient in enumerate(RHO))
+    torch.testing.assert_close(found, 1 - torch.exp(-0.5 * (r / 0.15).square()), atol=0.06, rtol=0)

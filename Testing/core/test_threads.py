@@ -47,6 +47,12 @@ def test_every_part_is_done_once_by_a_thread_that_shares_out_no_further(count):
     assert (threading.current_thread().name in names) == (count == 1)
 
 
+def test_small_work_stays_with_the_caller():
+    done = []
+    share_out(lambda first, last: done.append((first, last, threading.current_thread())), 7, samples=1000)
+    assert done == [(0, 7, threading.current_thread())]
+
+
 def test_nothing_runs_on_after_an_end():
     running, ended = [], threading.Event()
 

@@ -1,0 +1,43 @@
+"""What compiled code prepares of images is what torch would."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from MetaAffineRegLib.backends import BORDER
+from MetaAffineRegLib.compiled_images import bordered_words, gradients
+from MetaAffineRegLib.normalized_gradients import gradients as torch_gradients
+
+SHAPES = pytest.mark.parametrize("shape", [(9, 14), (1, 5), (6, 9, 14), (2, 3, 4), (24, 24, 24)])
+
+
+def images(shape, channels=2, count=3):
+    return torch.rand(count, channels, *shape, generator=torch.Generator().manual_seed(1))
+
+
+@SHAPES
+@pytest.mark.parametrize("threads", [1, 2])
+def test_gradients_are_those_of_torch(shape, threads):
+    """Where a sample is missing, none of those around it has any; and at the border the border counts twice."""
+    given = images(shape)
+    given[:, 1] = 1
+    given[(0, 1, *(n // 2 for n in shape))] = 0.5
+    given[1, 1, ..., 0] = 0
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found, covered = gradients(given)
+    finally:
+        torch.set_num_threads(before)
+    expected, expected_covered = torch_gradients(given)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    assert torch.equal(covered, expected_covered)
+    assert bool((covered[2] == 1).all()) and not bool(covered[0].all())
+
+
+@SHAPES
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_words_hold_the_channels_of_a_sample_side_by_side(shape, channels):
+    given = images(shape, channels)
+    padded = F.pad(given, (BORDER,) * (2 * len(shape)) + (0, channels % 2)).movedim(1, -1).contiguous()
+    assert torch.equal(bordered_words(given), padded.flatten(1, -2).view(torch.int64))
