@@ -70,7 +70,7 @@ def stretches_within(matrix: NDArray[np.float64], largest: float) -> NDArray[np.
     else:
         singular = np.linalg.svd(matrix, compute_uv=False)
         greatest, least = singular[:, 0], np.where(np.linalg.det(matrix) > 0, singular[:, -1], 0)
-    return (greatest <= largest) & (least >= 1 / largest)  # type: ignore[no-any-return]
+    return (greatest <= largest) & (least >= 1 / largest)
 
 
 def as_vectors(x: NDArray[np.float64]) -> NDArray[np.float64]:

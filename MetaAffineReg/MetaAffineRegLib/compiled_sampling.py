@@ -11,13 +11,14 @@ from .kernels import bilinear, columns_between, place_lines, place_row
 from .threads import share_out
 
 
-def sample_mapped(images: Tensor, x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Values of images ``(B, C, *S)`` under maps x ``(B, M, d, d + 1)`` on a grid of ``shape``, ``(B, M, C, *shape)``; in float32."""
+def sample_mapped(images: Tensor, x: Tensor, shape: tuple[int, ...], out: Tensor | None = None) -> Tensor:
+    """Values of images ``(B, C, *S)`` under maps x ``(B, M, d, d + 1)`` on a grid of ``shape``, ``(B, M, C, *shape)``; in float32, and in
+    ``out`` where that is given."""
     sizes, (batch, channels) = tuple(images.shape[2:]), images.shape[:2]
     bordered = F.pad(images, ((BORDER,) * (2 * len(sizes)))).flatten(2).contiguous().numpy()
     maps = np.ascontiguousarray(x.double().numpy())
     rows = int(np.prod(shape[:-1]))
-    found = torch.zeros(batch, maps.shape[1], channels, *shape)
+    found = torch.zeros(batch, maps.shape[1], channels, *shape) if out is None else out.zero_()
     samples = found.view(batch, maps.shape[1], channels, rows, shape[-1]).numpy()
     share_out(
         lambda first, last: sample_rows(bordered, sizes, shape, maps, first, last, samples),

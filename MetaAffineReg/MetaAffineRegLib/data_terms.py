@@ -147,7 +147,7 @@ class UnexplainedContent(IntensityTerm):
 
     def floor_and_price(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
         square = (fixed[:, 1:] * fixed[:, :1]).square_()
-        floor = 2 * CONTENT_FLOOR * total(square / (square * self.scale**-2).add_(1))
+        floor = 2 * CONTENT_FLOOR * total(square.div_((square * self.scale**-2).add_(1)))
         return floor, torch.ones_like(floor)
 
     def curvature_root(self, fixed: Tensor, warped: Tensor) -> Tensor:

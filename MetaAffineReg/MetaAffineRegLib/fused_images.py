@@ -46,6 +46,13 @@ class FusedImages:
             return cls(data_term.normals(*gradients(fixed)), torch.cat(gradients(moving), 1))
         return cls(data_term.fixed_channels(fixed), data_term.moving_channels(moving))
 
+    def by_rows(self, every: int) -> "FusedImages":
+        """The same with nothing in the fixed images but one row in ``every``."""
+        part = object.__new__(FusedImages)
+        part.sizes, part.fixed, part.words, part._covered, part._floors = self.sizes, self.fixed, self.words, self._covered, {}
+        part.fixed = self.fixed * rows_of(self.fixed, every)
+        return part
+
     @cached_property
     def arrays(self) -> "tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]":
         """fixed, by rows, ``(B, C, rows, columns)``, and words; on the CPU."""
@@ -63,3 +70,11 @@ class FusedImages:
         if data_term not in self._floors:
             self._floors[data_term] = data_term.floor_and_price(self.fixed)
         return self._floors[data_term]
+
+
+def rows_of(images: Tensor, every: int) -> Tensor:
+    """One where one row in ``every`` of images ``(B, C, *S)`` lies, else zero, ``(*rows, 1)``: each plane has others than the next."""
+    rows = torch.arange(images.shape[-2], device=images.device)
+    if images.ndim == 5:
+        rows = rows + every // 2 * torch.arange(images.shape[-3], device=images.device)[:, None]
+    return (rows % every == 0).to(images)[..., None]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .backends import Backend
 from .data_terms import DataTerm, IntensityTerm
-from .fused_images import FusedImages
+from .fused_images import FusedImages, rows_of
 from .geometry import PairFrame
 from .image import Image
 from .intensity import Window, common_windows, window
@@ -76,19 +76,23 @@ class PairGrids:
     def dimension(self) -> int:
         return self.fixed[self.finest].ndim - 2
 
-    def objective(self, size: int, data_term: DataTerm, regularizer: Distortion | None = None) -> Criterion:
-        """The criterion on the grid of ``size``; kept where it has no regularizer."""
-        if regularizer is not None:
-            return self._objective(size, data_term, regularizer)
+    def objective(self, size: int, data_term: DataTerm, regularizer: Distortion | None = None, every: int = 1) -> Criterion:
+        """The criterion on the grid of ``size``, of which one row in ``every`` counts; kept where it has no regularizer."""
+        if regularizer is not None or every > 1:
+            return self._objective(size, data_term, regularizer, every)
         if (size, data_term) not in self._criteria:
-            self._criteria[size, data_term] = self._objective(size, data_term, None)
+            self._criteria[size, data_term] = self._objective(size, data_term, None, 1)
         return self._criteria[size, data_term]
 
-    def _objective(self, size: int, data_term: DataTerm, regularizer: Distortion | None) -> Criterion:
+    def _objective(self, size: int, data_term: DataTerm, regularizer: Distortion | None, every: int) -> Criterion:
         compiled = compiled_criterion(self.backend)
         if compiled and compiled.serves(data_term):
-            return compiled(self._fused_images(size, data_term), data_term, regularizer)
-        return Objective(data_term.fixed_channels(self.fixed[size]), data_term.moving_channels(self.moving[size]), data_term, regularizer)
+            images = self._fused_images(size, data_term)
+            return compiled(images if every == 1 else images.by_rows(every), data_term, regularizer)
+        fixed = data_term.fixed_channels(self.fixed[size])
+        if every > 1:
+            fixed = fixed * rows_of(fixed, every)
+        return Objective(fixed, data_term.moving_channels(self.moving[size]), data_term, regularizer)
 
     def _fused_images(self, size: int, data_term: DataTerm) -> FusedImages:
         """Kept, since all criteria on a grid share them; all intensity terms do."""

@@ -57,8 +57,9 @@ def resample(
     if set(shape) == {size} and float(np.abs(to_lattice - np.eye(d, d + 1)).max()) < _SAME:
         found = both  # the grid's samples are the image's
     else:
-        found = sample_mapped(both[None], torch.from_numpy(to_lattice).to(device)[None, None], (size,) * d, backend)[0, 0]
-    return found if out is None else out.copy_(found)
+        x = torch.from_numpy(to_lattice).to(device)[None, None]
+        found = sample_mapped(both[None], x, (size,) * d, backend, None if out is None else out[None, None])[0, 0]
+    return found if out is None or found.data_ptr() == out.data_ptr() else out.copy_(found)
 
 
 def pyramid(finest: Tensor, sizes: tuple[int, ...]) -> dict[int, Tensor]:

@@ -61,7 +61,8 @@ class Plan:
     and of the last two levels; gamma: weight of the regularizer; curvature: whether the Gauss-Newton matrix is the initial Hessian of
     L-BFGS; witness: data term whose values at the result tell how sure it is, None for those of fine; sees: data term whose gradients
     the learned steps see, None for that of their training; give_up: pairs whose images are both left unexplained by more than these shares
-    on the second and on the third level are not refined further and have no probability: something else is to be compared.
+    on the second and on the third level are not refined further and have no probability: something else is to be compared; every: on the
+    finest grid one row in so many counts, until the end is judged.
     """
 
     rotations: int = 20
@@ -86,6 +87,7 @@ class Plan:
     witness: DataTerm | None = None
     sees: DataTerm | None = None
     give_up: tuple[float, float] | None = None
+    every: int = 1
 
 
 Look = Literal["intensities", "edges", "correlation", "local-correlation", "mutual-information"]
@@ -101,7 +103,7 @@ _EDGES = Plan(
 _EDGES_2D = replace(_EDGES, rotations=36, search=1, starts=40, unlearned_starts=40, basins=(8, 3), margins=(0.2, 0.2, 0.1))
 # In space centres on each other do better than a search of translations where something fills the field of view.
 _SPACE = Plan(rotations=12, centred=30, polished=200, starts=24, sifted=24, unlearned_starts=6, led=16, margins=(0.2, 0.1, 0.04))
-_EDGES_3D = replace(_SPACE, centred=60, learned=False, features=_EDGES.features, coarse=normalized_gradients, fine=faint_gradients)
+_EDGES_3D = replace(_SPACE, centred=60, learned=False, features=_EDGES.features, coarse=normalized_gradients, fine=faint_gradients, every=2)
 _TERMS: dict[Look, DataTerm] = {
     "correlation": correlation,
     "local-correlation": local_correlation,
@@ -115,7 +117,7 @@ PLANS: dict[tuple[Look, int], Plan] = {
     ("edges", 2): _EDGES_2D,
     ("edges", 3): _EDGES_3D,
     **{(look, 2): replace(_EDGES_2D, fine=term, witness=_EDGES_2D.fine) for look, term in _TERMS.items()},
-    **{(look, 3): replace(_EDGES_3D, fine=term, witness=_EDGES_3D.fine) for look, term in _TERMS.items()},
+    **{(look, 3): replace(_EDGES_3D, fine=term, witness=_EDGES_3D.fine, every=1) for look, term in _TERMS.items()},
 }
 
 
@@ -136,7 +138,7 @@ class _Stages:
         distortion = Distortion(start[..., :-1], plan.gamma)
         self.inverse = distortion.inverse
         self.regularizers = dict.fromkeys(levels, distortion)
-        self.criteria: dict[int, Criterion] = {}
+        self.criteria: dict[tuple[int, int], Criterion] = {}
         self.rotation_range = rotation_range
         self.evaluations = torch.zeros(len(grids), dtype=torch.float64, device=start.device)
 
@@ -217,12 +219,18 @@ class _Stages:
         return self.guarded(found.x, found.pair, value)
 
     def refined(
-        self, found: Candidates, size: int, iterations: int, freedom_name: FreedomName | None = None, tolerance: float = _ROUGH
+        self,
+        found: Candidates,
+        size: int,
+        iterations: int,
+        freedom_name: FreedomName | None = None,
+        tolerance: float = _ROUGH,
+        every: int = 1,
     ) -> Candidates:
-        """L-BFGS from each map on the grid of ``size``, until a step is below ``tolerance`` samples of it; the Gauss-Newton matrix there is
-        its initial Hessian."""
+        """L-BFGS from each map on the grid of ``size``, of which only one row in ``every`` counts, until a step is below ``tolerance``
+        samples of it; the Gauss-Newton matrix there is its initial Hessian."""
         parameters = freedom(freedom_name or self.freedom_name, found.x)
-        end = self.objective(size, found.pair).minimize(
+        end = self.objective(size, found.pair, every).minimize(
             parameters,
             iterations=iterations,
             unit=2 / size,
@@ -230,8 +238,13 @@ class _Stages:
             tolerance=tolerance * 2 / size,
             check=lambda: self.report("", 0),
         )
-        self.count(found.pair, (end.evaluations + self.plan.curvature) * self.grids.cost(size))
+        self.count(found.pair, (end.evaluations + self.plan.curvature) * self.grids.cost(size) / every)
         return self.guarded(parameters.maps(end.p), found.pair, end.value)
+
+    def finished(self, found: Candidates) -> Candidates:
+        """Refined on the finest grid, by some of its rows, and judged by all."""
+        found = self.refined(found, self.levels[-1], _REFINE, tolerance=_FINE, every=self.plan.every)
+        return found if self.plan.every == 1 else self.judged(found, self.levels[-1])
 
     def given_up(self, found: Candidates, level: int) -> Tensor:
         """Of which pairs the best map leaves too much of both images unexplained on the second or third level, number 1 or 2, ``(B,)``."""
@@ -259,14 +272,14 @@ class _Stages:
         where the images say better."""
         weight = self.plan.gamma * (_FULL_WEIGHT * unexplained).clamp(max=1)
         self.regularizers[self.levels[-1]] = self.regularizers[self.levels[-1]].weighted(weight)
-        self.criteria.pop(self.levels[-1], None)
+        self.criteria = {key: criterion for key, criterion in self.criteria.items() if key[0] != self.levels[-1]}
 
-    def objective(self, size: int, pair: Tensor) -> Criterion:
-        """The criterion of candidates that belong to ``pair``."""
-        if size not in self.criteria:
+    def objective(self, size: int, pair: Tensor, every: int = 1) -> Criterion:
+        """The criterion of candidates that belong to ``pair``, by one row in ``every``."""
+        if (size, every) not in self.criteria:
             term = self.plan.fine if size in self.levels[2:] else self.plan.coarse
-            self.criteria[size] = self.grids.objective(size, term, self.regularizers[size])
-        return self.criteria[size].select(pair)
+            self.criteria[size, every] = self.grids.objective(size, term, self.regularizers[size], every)
+        return self.criteria[size, every].select(pair)
 
     def count(self, pair: Tensor, evaluations: Tensor | float) -> None:
         """Add to the pairs' evaluations, those of the finest grid being one."""
@@ -316,7 +329,7 @@ def robust(
     given_up |= stages.given_up(found, 2)
     found = found.best(plan.basins[1], plan.margins[2])
     report(f"refinement on a grid of {levels[3]}{_so_far(found, stages)}", 0.7)
-    found = _spared(found, given_up, lambda rest: stages.refined(rest, levels[3], _REFINE, tolerance=_FINE)).best(2)
+    found = _spared(found, given_up, stages.finished).best(2)
     before = _spared(own, given_up, lambda rest: stages.judged(rest, levels[3])).best(1)
     x, after = before.joined(found).best(1).ranked(0)
     margin, runner_up = _runner_up(found, coarser)
@@ -339,7 +352,7 @@ def _spared(found: Candidates, given_up: Tensor, work: Callable[[Candidates], Ca
 
 
 def _so_far(found: Candidates, stages: _Stages) -> str:
-    """Figures of the best candidate, which stands first, in brackets, for the eyes of who waits for a single pair; nothing for more pairs."""
+    """Figures of the best candidate, which stands first, in brackets, for the eyes of who waits for one pair; nothing for more pairs."""
     if len(stages.grids) > 1:
         return ""
     degrees = math.degrees(float(affine.angle(affine.nearest_rotation(found.x[0, :, :-1] @ stages.inverse[0]))))

@@ -42,12 +42,13 @@ def sample(images: Tensor, grid: Tensor) -> Tensor:
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def sample_mapped(images: Tensor, x: Tensor, shape: tuple[int, ...], backend: Backend = "torch") -> Tensor:
-    """Values of images ``(B, C, *S)`` under maps x ``(B, M, d, d + 1)`` on a grid of ``shape``, ``(B, M, C, *shape)``."""
+def sample_mapped(images: Tensor, x: Tensor, shape: tuple[int, ...], backend: Backend = "torch", out: Tensor | None = None) -> Tensor:
+    """Values of images ``(B, C, *S)`` under maps x ``(B, M, d, d + 1)`` on a grid of ``shape``, ``(B, M, C, *shape)``; in ``out``, in one
+    piece, where that is given and the backend writes there."""
     if backend == "numba":
         from .compiled_sampling import sample_mapped as compiled_sample_mapped
 
-        return compiled_sample_mapped(images, x, shape)
+        return compiled_sample_mapped(images, x, shape, out)
     batch, count, d = x.shape[:3]
     grid = mapped_grid(x.flatten(0, 1), shape, images.dtype).view(batch, count * shape[0], *shape[1:], d)
     return sample(images, grid).view(batch, -1, count, *shape).transpose(1, 2)

@@ -87,8 +87,11 @@ def _search(
 ) -> tuple[Tensor, Tensor]:
     """The best shifts t of fixed points, phi(z) = matrix (z + t) + offset, ``(B, S each, d)``, and their values ``(B, S each)``."""
     n, d = fixed.shape[-1], fixed.ndim - 2
-    small = backend == "numba" and isinstance(features, IntensityWaves) and n**d <= _SMALL
-    trial: _Trial = _OneByOne(fixed, moving, features) if small else _ByTransforms(fixed, moving, features, backend)
+    trial: _Trial
+    if backend == "numba" and isinstance(features, IntensityWaves) and n**d <= _SMALL:
+        trial = _OneByOne(fixed, moving, features)
+    else:
+        trial = _ByTransforms(fixed, moving, features, backend)
     batch, count = matrices.shape[:2]
     rotations_at_once = max(1, _NUMBERS // (trial.fields * (2 * n) ** d))
     pairs_at_once = max(1, rotations_at_once // count)

@@ -286,6 +286,17 @@ def test_ablation_takes_the_changes_of_the_dimension_and_edges_where_contrasts_d
     assert {plan.led for plan in plans[6:8]} == {None} and plans[2:4] == [None, None]
 
 
+def test_ablation_of_some_changes_and_of_none_that_there_is(tmp_path, monkeypatch, capsys):
+    write_task(tmp_path / "v-crop", SOLID, (10,), (4, -3, 0))
+    done = SimpleNamespace(errors=errors(read_pairs(tmp_path / "v-crop"), [np.eye(4)]), evaluations=3.0, milliseconds=5.0)
+    monkeypatch.setattr(ablation, "run_plan", lambda pairs, plan, device: done)
+    lines = run(ablation, tmp_path, "--tasks", "v-crop", "--changes", "2", "0")
+    names = [line.split("|")[1].strip() for line in lines if line.startswith("|")][2:]
+    assert names == [list(ablation.CHANGES_IN_SPACE)[number] for number in (2, 0)]
+    assert run(ablation, tmp_path, "--tasks", "v-crop", "--changes", "99") == 2
+    assert "--changes holds a number that no row has" in capsys.readouterr().err
+
+
 def test_ablation_of_slices_and_volumes_at_once_is_refused(tmp_path, capsys):
     make_task(tmp_path / "mri", (10,))
     write_task(tmp_path / "v-crop", SOLID, (10,), (4, -3, 0))

@@ -7,8 +7,11 @@ import torch
 from core.made_images import affine, lattice, made
 from MetaAffineRegLib.affine import identity
 from MetaAffineRegLib.data_terms import mean_squares, overlap_mean_squares, unexplained_content
+from MetaAffineRegLib.fused_images import rows_of
 from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.grids import PairGrids
+from MetaAffineRegLib.normalized_gradients import normalized_gradients
+from MetaAffineRegLib.objective import Objective
 from MetaAffineRegLib.regularizer import Distortion
 
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3])
@@ -67,3 +70,24 @@ def test_cost_is_the_share_of_samples(d):
     batch = grids(d)
     assert batch.cost(max(SIZES[d])) == 1
     assert batch.cost(SIZES[d][0]) == pytest.approx((SIZES[d][0] / max(SIZES[d])) ** d)
+
+
+@DIMENSIONS
+@pytest.mark.parametrize("term", [unexplained_content, normalized_gradients])
+def test_criterion_by_one_row_in_two_has_the_numbers_of_these_rows_alone(d, term):
+    """In torch and compiled; where rows are left out the fixed image shows nothing, and half of the rows say about the same as all."""
+    batch, size = grids(d), SIZES[d][-1]
+    kept = rows_of(batch.fixed[size], 2)
+    assert kept.mean() == 0.5 and (d == 2 or not torch.equal(kept[0], kept[1]))
+    x = identity(2, d)
+    x[:, 0, d] = 0.05
+    channels = term.fixed_channels(batch.fixed[size]) * kept
+    expected = Objective(channels, term.moving_channels(batch.moving[size]), term)
+    for backend in ("torch", "numba"):
+        thinned = PairGrids(batch.fixed, batch.moving, backend).objective(size, term, every=2)
+        value, gradient = thinned.value_and_gradient(x)
+        torch.testing.assert_close(value, expected.value(x), rtol=1e-5, atol=1e-6)
+        scale = float(gradient.abs().max())
+        assert float((gradient - expected.value_and_gradient(x)[1]).abs().max()) < 5e-3 * scale
+    whole = batch.objective(size, term).value(x)
+    assert not torch.equal(value, whole) and float((value - whole).abs().max()) < 0.1
