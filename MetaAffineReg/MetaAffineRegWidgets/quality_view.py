@@ -194,10 +194,8 @@ class QualityView:
         node = slicer.mrmlScene.GetNodeByID(self._pictureID) if self._pictureID else None
         self._pictureID = None
         if node is not None:
-            display = node.GetDisplayNode()
+            slicer.mrmlScene.RemoveNode(node.GetDisplayNode())  # first: with the volume the application would remove it by itself
             slicer.mrmlScene.RemoveNode(node)
-            if display is not None:
-                slicer.mrmlScene.RemoveNode(display)
 
     def _showLayers(self, background: str, foreground: str | None, opacity: float) -> None:
         for node in _nodes("vtkMRMLSliceCompositeNode"):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import slicer
 import slicer.util
+import vtk
 
 from made_volumes import blobs, lattice, transform_node, translation, volume_node
 from panel.driving import apply, choose, serve
@@ -121,6 +122,17 @@ def test_leaving_the_module_brings_the_views_back(panel, chosen):
     assert layers() == (None, None, 0)
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVectorVolumeNode") == 0
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVectorVolumeDisplayNode") == 0
+
+
+def test_picture_is_removed_after_its_display_node(panel, chosen):
+    """The application removes the display node with the volume, and complains of a node that is removed again."""
+    removed = []
+    note = vtk.calldata_type(vtk.VTK_OBJECT)(lambda _scene, _event, node: removed.append(node.GetClassName()))
+    panel.ui.checkerboardButton.click()
+    tag = slicer.mrmlScene.AddObserver(slicer.mrmlScene.NodeRemovedEvent, note)
+    panel.ui.checkerboardButton.click()
+    slicer.mrmlScene.RemoveObserver(tag)
+    assert removed == ["vtkMRMLVectorVolumeDisplayNode", "vtkMRMLVectorVolumeNode"]
 
 
 def test_difference_fades_where_the_volumes_agree(panel, chosen):
