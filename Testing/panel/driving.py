@@ -22,6 +22,11 @@ def tip(widget):
     return re.sub("^<p>|</p>$", "", widget.toolTip)
 
 
+def hint(size):
+    """A size hint of a widget: a property in the application, a method where Qt lets Python override it."""
+    return size() if callable(size) else size
+
+
 def transforms():
     """How many transforms a user sees: the application keeps a hidden one for each slice view."""
     scene = slicer.mrmlScene

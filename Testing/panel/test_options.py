@@ -7,7 +7,7 @@ import slicer.util
 
 from made_volumes import blobs, lattice, rotation, transform_node, translation, volume_node
 from MetaAffineRegWidgets.parameters import Backend, DataTerm, Device, Freedom, Method, librarySettings
-from panel.driving import apply, choose
+from panel.driving import apply, choose, hint
 
 
 def test_every_choice_is_a_setting_of_the_library(panel):
@@ -37,6 +37,21 @@ def test_choices_are_those_of_the_library_and_have_words_of_their_own(choice):
     }[choice]
     assert {one.value for one in choice} == set(library)
     assert len({one.label() for one in choice}) == len(choice)
+
+
+def test_chosen_words_can_be_read_in_a_narrow_panel(panel):
+    """The application gives a panel 409 pixels at first, and its lists don't shorten their words."""
+    panel.ui.optionsCollapsibleButton.setProperty("collapsed", False)
+    panel.ui.advancedCollapsibleButton.setProperty("collapsed", False)
+    panel.parent.resize(409, 1000)
+    panel.parent.show()
+    slicer.app.processEvents()
+    ui = panel.ui
+    for combo in (ui.presetComboBox, ui.freedomComboBox, ui.methodComboBox, ui.dataTermComboBox):
+        assert hint(combo.sizeHint).width() <= combo.width
+    for section in (ui.optionsCollapsibleButton, ui.advancedCollapsibleButton):
+        section.setProperty("collapsed", True)
+    panel.parent.hide()
 
 
 def test_freedom_and_method_chosen_in_the_panel_are_used(panel, two_slices):
