@@ -25,7 +25,7 @@ class SamplePictures:
         """Raises nothing: what can't be drawn is said in the picture's place."""
         if node is None or settings is None or not torch_offer.isInstalled():
             self._drawn, self._image = (), None
-            self._label.setText(_("Check a volume to see sample pairs."))
+            self._say(_("Check a volume to see sample pairs."))
             return
         shown = (node.GetID(), node.GetMTime(), settings)
         if shown == self._drawn:
@@ -41,14 +41,19 @@ class SamplePictures:
             content = b"P5 %d %d 255\n" % (gray.shape[1], gray.shape[0]) + gray.tobytes()
             setPicture(self._label, content)
         except InputError as error:
-            self._label.setText(str(error))
+            self._say(str(error))
         self._drawn = shown
+
+    def _say(self, text: str) -> None:
+        self._label.setText(text)
+        self._label.setWordWrap(True)
 
 
 def setPicture(label: Any, content: bytes) -> None:
     """Show a picture file's content, fitted to the panel."""
     pixmap = qt.QPixmap()
     if pixmap.loadFromData(qt.QByteArray(content)):
+        label.setWordWrap(False)  # a label that wraps has no height for a picture
         label.setPixmap(pixmap.scaledToWidth(_WIDTH))
 
 

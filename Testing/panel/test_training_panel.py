@@ -14,7 +14,7 @@ from core.made_images import made
 from MetaAffineRegLib.model_card import read_card
 from MetaAffineRegLib.user_models import import_model, user_folder, user_models
 from MetaAffineRegMRML.volume_nodes import add_volume_node
-from panel.driving import serve
+from panel.driving import hint, serve
 
 FLAT = lps_lattice((40, 40, 1), (2.5, 2.5, 1))
 
@@ -70,6 +70,18 @@ def test_checking_a_volume_draws_sample_pairs_that_follow_the_deformations(train
     assert training.ui.sampleLabel.pixmap.toImage() != first
     training.ui.rotationSpinBox.setValue(60)
     assert training.ui.sampleLabel.pixmap.toImage() == first
+
+
+def test_sample_pairs_take_room_only_when_there_are_some(training):
+    add_slices(1)
+    label = training.ui.sampleLabel
+    assert label.wordWrap
+    assert hint(label.minimumSizeHint).height() < 60
+    training.ui.checkAllButton.click()
+    assert hint(label.minimumSizeHint).height() >= label.pixmap.height() > 100
+    training.ui.checkAllButton.click()
+    assert label.wordWrap
+    assert hint(label.minimumSizeHint).height() < 60
 
 
 def test_checks_are_kept_in_the_scene(training, tmp_path):
