@@ -34,7 +34,7 @@ class Panel:
         self._registration: Any = None  # that in progress
         self._pair = ("", "")
         self._said: tuple[str, str] | None = None  # until the choice changes
-        self._saidOf: tuple[Any, ...] = ()
+        self._saidOf: tuple[Any, ...] | None = None  # the choice; None while none is shown
         self._laidOn = True
         self.watch = Watch(self._showProgress, self._onFinished)
         self.quality = QualityView(ui)
@@ -71,8 +71,7 @@ class Panel:
         ui.applyButton.setToolTip(reason if reason and not running else tip)
         self._showWarnings(reason)
         self.results.update()
-        if self._said is not None and self._saidOf != self._signature():
-            self._said = None
+        self._forgetSaid()
         if not running:
             status.show(ui.statusLabel, *(self._said or ("ready", reason or _("Ready."))))
 
@@ -94,9 +93,17 @@ class Panel:
         self._said, self._saidOf = (kind, text), self._signature()
         self.update()
 
-    def _signature(self) -> tuple[Any, ...]:
+    def _forgetSaid(self) -> None:
+        """Leave out what was said of another choice; what was said while another module was shown is said of the choice found again."""
+        signature = self._signature()
+        if signature is not None:
+            self._saidOf = self._saidOf or signature
+            if self._saidOf != signature:
+                self._said = None
+
+    def _signature(self) -> tuple[Any, ...] | None:
         if self.parameters is None:
-            return self._saidOf
+            return None
         nodes = (_idOf(getattr(self.parameters, name)) for name in NODE_FIELDS)
         return (*nodes, *choicesOf(self.parameters).values())
 
@@ -265,6 +272,7 @@ class Panel:
     def onSceneStartClose(self) -> None:
         if self.watch.isRunning:
             self.cancel()
+        self._said = None
         self.quality.close()
         self.results.clear()
         self._pair = ("", "")

@@ -32,7 +32,7 @@ class Panel:
         self.ui, self.logic = ui, logic
         self.parameters: Any = None
         self._said: tuple[str, str] | None = None  # until the choice changes
-        self._saidOf: Any = None
+        self._saidOf: Any = None  # the choice; None while none is shown
         self._done: dict[str, Any] | None = None  # the last event of a training that ended well
         self._stopping = False
         self._notes: list[str] = []
@@ -81,8 +81,7 @@ class Panel:
         ui.noteLabel.setVisible(bool(ui.noteLabel.text))
         self._showUsable()
         self.models.show()
-        if self._said is not None and self._saidOf != self._signature():
-            self._said = None
+        self._forgetSaid()
         if not running:
             status.show(ui.statusLabel, *(self._said or ("ready", reason or _("Ready."))))
             self._showSamples()
@@ -107,9 +106,17 @@ class Panel:
         except InputError as error:
             return str(error), []
 
+    def _forgetSaid(self) -> None:
+        """Leave out what was said of another choice; what was said while another module was shown is said of the choice found again."""
+        signature = self._signature()
+        if signature is not None:
+            self._saidOf = self._saidOf or signature
+            if self._saidOf != signature:
+                self._said = None
+
     def _signature(self) -> Any:
         if self.parameters is None:
-            return self._saidOf
+            return None
         try:
             settings: Any = settingsOf(self.parameters)
         except InputError as error:

@@ -90,6 +90,9 @@ def test_run_goes_on_while_another_module_is_shown(monkeypatch, panel, chosen):
     panel.parent.enter()
     assert panel.ui.outputSelector.currentNode() is chosen[1].GetParentTransformNode()
     assert panel.ui.applyButton.text == "Apply"
+    assert panel.ui.statusLabel.text.startswith("after was laid on before")
+    panel.ui.rotationRangeSpinBox.setValue(90)
+    assert panel.ui.statusLabel.text == "Ready."
 
 
 def test_deleted_volume_is_no_longer_chosen(panel, chosen):

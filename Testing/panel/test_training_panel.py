@@ -231,6 +231,16 @@ def test_child_that_crashes_is_told(short, monkeypatch):
     assert "ended unexpectedly (it broke)" in told(short)
 
 
+def test_end_is_told_to_who_was_elsewhere(short):
+    add_slices()
+    short.ui.checkAllButton.click()
+    short.ui.trainButton.click()
+    short.parent.exit()
+    finish(short)
+    short.parent.enter()
+    assert told(short).endswith("is trained.")
+
+
 def test_models_folder_that_can_not_be_written_is_told(training):
     user_folder().parent.mkdir(parents=True, exist_ok=True)
     user_folder().write_text("a file where the folder should be")
