@@ -67,7 +67,7 @@ class FusedObjective:
 
     def value_gradient_curvature(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         maps, n = _array(x), x[0].numel()
-        of_slabs = self._no_matrices(maps)
+        of_slabs = self._room_for_matrices(maps)
         values, gradients, divisors = self._criteria(maps, self._sums(maps, of_slabs))
         matrices = np.empty((len(x), n, n))
         compiled_lbfgs.gauss_newtons(self._problems, self._pair.numpy(), maps, of_slabs, divisors, matrices)
@@ -113,7 +113,7 @@ class FusedObjective:
         while going:
             check()
             here, x = self.select(torch.tensor(going)), np.stack([states[k].x for k in going])
-            of_slabs = self._no_matrices(x) if curved and states[going[0]].counts[0] == 0 else None
+            of_slabs = self._room_for_matrices(x) if curved and states[going[0]].counts[0] == 0 else None
             arrived = [
                 compiled_lbfgs.arrive(states[k], problems[k], sums, iterations, tolerance)
                 for k, sums in zip(going, here._sums(x, of_slabs), strict=True)
@@ -140,7 +140,7 @@ class FusedObjective:
         )
         return sums
 
-    def _no_matrices(self, maps: Array) -> Array:
+    def _room_for_matrices(self, maps: Array) -> Array:
         """Where those of the slabs of each map find room, ``(N, slabs, n, n)``."""
         return np.empty((len(maps), self._slabs, maps[0].size, maps[0].size))
 
