@@ -330,7 +330,7 @@ def robust(
     found = found.best(plan.basins[1], plan.margins[2])
     report(f"refinement on a grid of {levels[3]}{_so_far(found, stages)}", 0.7)
     found = _spared(found, given_up, stages.finished).best(2)
-    before = _spared(own, given_up, lambda rest: stages.judged(rest, levels[3])).best(1)
+    before = stages.judged(own, levels[3])
     x, after = before.joined(found).best(1).ranked(0)
     margin, runner_up = _runner_up(found, coarser)
     rows = torch.nonzero(~given_up)[:, 0]
