@@ -46,8 +46,8 @@ def bordered_words(images: Tensor) -> Tensor:
 
 @compiled
 def lay_side_by_side(images, words, first, last):
-    """Images ``(B, C, planes, rows, columns)`` first .. last - 1 into the middle of words ``(B, .., C)``; a single plane has no border."""
-    deep = BORDER if images.shape[2] > 1 else 0
+    """Images ``(B, C, planes, rows, columns)`` first .. last - 1 into the middle of words ``(B, .., C)``; slices have no plane more."""
+    deep = (words.shape[1] - images.shape[2]) // 2
     for k in range(first, last):
         for plane in range(images.shape[2]):
             for row in range(images.shape[3]):

@@ -26,13 +26,13 @@ class FusedImages:
         self.sizes = tuple(fixed.shape[2:])
         self.fixed = fixed.contiguous()
         self._floors: dict[DataTerm, tuple[Tensor, Tensor]] = {}
-        padding = ((BORDER,) * (2 * len(self.sizes))) + (0, moving.shape[1] % 2)
         self._covered = moving[:, -1]
         if moving.device.type == "cpu":
             from .compiled_images import bordered_words
 
             self.words = bordered_words(moving)
         else:
+            padding = ((BORDER,) * (2 * len(self.sizes))) + (0, moving.shape[1] % 2)
             self.words = F.pad(moving, padding).movedim(1, -1).contiguous().flatten(1, -2).view(torch.int64)
 
     @classmethod
@@ -49,7 +49,7 @@ class FusedImages:
     def by_rows(self, every: int) -> "FusedImages":
         """The same with nothing in the fixed images but one row in ``every``."""
         part = object.__new__(FusedImages)
-        part.sizes, part.fixed, part.words, part._covered, part._floors = self.sizes, self.fixed, self.words, self._covered, {}
+        part.sizes, part.words, part._covered, part._floors = self.sizes, self.words, self._covered, {}
         part.fixed = self.fixed * rows_of(self.fixed, every)
         return part
 

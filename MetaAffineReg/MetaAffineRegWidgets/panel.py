@@ -33,8 +33,7 @@ class Panel:
         self.parameters: Any = None
         self._registration: Any = None  # that in progress
         self._pair = ("", "")
-        self._said: tuple[str, str] | None = None  # until the choice changes
-        self._saidOf: tuple[Any, ...] | None = None  # the choice; None while none is shown
+        self._said = status.Said()
         self._laidOn = True
         self.watch = Watch(self._showProgress, self._onFinished)
         self.quality = QualityView(ui)
@@ -71,9 +70,9 @@ class Panel:
         ui.applyButton.setToolTip(reason if reason and not running else tip)
         self._showWarnings(reason)
         self.results.update()
-        self._forgetSaid()
+        said = self._said.under(self._choice())
         if not running:
-            status.show(ui.statusLabel, *(self._said or ("ready", reason or _("Ready."))))
+            status.show(ui.statusLabel, *(said or ("ready", reason or _("Ready."))))
 
     def reasonAgainstApply(self) -> str:
         """Why Apply is disabled, as a sentence; empty where it is not."""
@@ -90,18 +89,10 @@ class Panel:
 
     def say(self, kind: str, text: str) -> None:
         """Show a sentence until the user chooses something else."""
-        self._said, self._saidOf = (kind, text), self._signature()
+        self._said.say(kind, text, self._choice())
         self.update()
 
-    def _forgetSaid(self) -> None:
-        """Leave out what was said of another choice; what was said while another module was shown is said of the choice found again."""
-        signature = self._signature()
-        if signature is not None:
-            self._saidOf = self._saidOf or signature
-            if self._saidOf != signature:
-                self._said = None
-
-    def _signature(self) -> tuple[Any, ...] | None:
+    def _choice(self) -> tuple[Any, ...] | None:
         if self.parameters is None:
             return None
         nodes = (_idOf(getattr(self.parameters, name)) for name in NODE_FIELDS)
@@ -272,7 +263,7 @@ class Panel:
     def onSceneStartClose(self) -> None:
         if self.watch.isRunning:
             self.cancel()
-        self._said = None
+        self._said.forget()
         self.quality.close()
         self.results.clear()
         self._pair = ("", "")

@@ -31,8 +31,7 @@ class Panel:
     def __init__(self, ui: Any, logic: Any):
         self.ui, self.logic = ui, logic
         self.parameters: Any = None
-        self._said: tuple[str, str] | None = None  # until the choice changes
-        self._saidOf: Any = None  # the choice; None while none is shown
+        self._said = status.Said()
         self._done: dict[str, Any] | None = None  # the last event of a training that ended well
         self._stopping = False
         self._notes: list[str] = []
@@ -81,14 +80,14 @@ class Panel:
         ui.noteLabel.setVisible(bool(ui.noteLabel.text))
         self._showUsable()
         self.models.show()
-        self._forgetSaid()
+        said = self._said.under(self._choice())
         if not running:
-            status.show(ui.statusLabel, *(self._said or ("ready", reason or _("Ready."))))
+            status.show(ui.statusLabel, *(said or ("ready", reason or _("Ready."))))
             self._showSamples()
 
     def say(self, kind: str, text: str) -> None:
         """Show a sentence until the user chooses something else."""
-        self._said, self._saidOf = (kind, text), self._signature()
+        self._said.say(kind, text, self._choice())
         self.update()
 
     def reasonAgainstTraining(self) -> str:
@@ -106,15 +105,7 @@ class Panel:
         except InputError as error:
             return str(error), []
 
-    def _forgetSaid(self) -> None:
-        """Leave out what was said of another choice; what was said while another module was shown is said of the choice found again."""
-        signature = self._signature()
-        if signature is not None:
-            self._saidOf = self._saidOf or signature
-            if self._saidOf != signature:
-                self._said = None
-
-    def _signature(self) -> Any:
+    def _choice(self) -> Any:
         if self.parameters is None:
             return None
         try:
@@ -211,7 +202,7 @@ class Panel:
                 self._on_evaluation(event)
             if resume:
                 self._notes = [_("Resumed where the last state was saved.")]
-            self._said = None
+            self._said.forget()
             status.show(self.ui.statusLabel, "running", _("Loading PyTorch ..."))
             self._onCurves()
             self.update()
@@ -252,31 +243,29 @@ class Panel:
             status.show(self.ui.statusLabel, "ambiguous", _("Paused; the time does not run on."))
 
     def _on_error(self, event: dict[str, Any]) -> None:
-        self._said, self._saidOf = ("error", event["text"]), self._signature()
+        self._said.say("error", event["text"], self._choice())
 
     def _on_done(self, event: dict[str, Any]) -> None:
         self._done = event
         kind, text = ("ok" if event["better"] else "ambiguous"), event["verdict"]
         status.show(self.ui.verdictLabel, kind, text)
         self.ui.cardLabel.setText(cardText(Path(event["model"]), leftOut=("verdict",)))
-        self._said, self._saidOf = (kind, _("{0} is trained.").format(Path(event["model"]).stem)), self._signature()
+        self._said.say(kind, _("{0} is trained.").format(Path(event["model"]).stem), self._choice())
 
     def _onEnd(self, words: str) -> None:
         """The child has ended: well, asked to, for bad input, or by a crash."""
         stopped, self._stopping = self._stopping, False
-        if self._done is None and self._said is None:
-            if stopped:
-                self._said = ("ready", _("Stopped; Resume takes the training up where it was."))
-            else:
-                self._said = ("error", _("The training ended unexpectedly ({0}); Resume takes it up again.").format(words))
-            self._saidOf = self._signature()
+        if self._done is None and self._said.sentence is None:
+            ended = _("The training ended unexpectedly ({0}); Resume takes it up again.").format(words)
+            sentence = ("ready", _("Stopped; Resume takes the training up where it was.")) if stopped else ("error", ended)
+            self._said.say(*sentence, self._choice())
         self.update()
 
     # What happens to the scene
 
     def onSceneClosed(self) -> None:
         """The training goes on; its curves are drawn anew in the next scene."""
-        self._said = None
+        self._said.forget()
 
     def shutDown(self) -> None:
         """At the end of the application; touches no widget."""

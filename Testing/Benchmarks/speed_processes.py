@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 START_COLUMNS = ("what", "seconds")
 MEMORY_COLUMNS = ("images", "backend", "pairs held at once", "peak with one pair, MiB", "with all, MiB", "MB a pair beyond the images")
 _PAIRS = {2: 128, 3: 2}  # of a batch; not more than are computed at once
+_PROCESSES = 5  # of which the median peak counts: how much of what was freed is kept differs from one to the next
 
 
 def start_rows(device: str) -> Iterator[tuple[object, ...]]:
@@ -34,11 +36,13 @@ def start_rows(device: str) -> Iterator[tuple[object, ...]]:
 
 
 def memory_rows(sizes: "list[Size]", backends: list[str], device: str) -> Iterator[tuple[object, ...]]:
-    """Cells of the table of memory: the peak of a process (on a GPU: of its memory) for one pair and for a batch."""
+    """Cells of the table of memory: the peak of a process (on a GPU: of its memory) for one pair and for a batch, the median of several."""
     for size in sizes:
         for backend in backends:
             count = _PAIRS[size.dimension]
-            one, many = (_asked("memory", device, backend, str(size), str(n))["bytes"] for n in (1, count))
+            one, many = (
+                median(_asked("memory", device, backend, str(size), str(n))["bytes"] for _ in range(_PROCESSES)) for n in (1, count)
+            )
             yield size, backend, count, f"{one / 2**20:.0f}", f"{many / 2**20:.0f}", f"{(many - one) / (count - 1) / 1e6:.2g}"
 
 
