@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .backends import BORDER
 from .compiling import compiled, fast
-from .kernels import bilinear, columns_between, place_lines, place_row
+from .kernels import columns_between, place_lines, place_row
 from .threads import share_out
 
 
@@ -67,7 +67,7 @@ def _sample_row(image, across, place, lines, out):
         ix, iy = np.int32(px), np.int32(py)
         at = np.uint64(iy * across + ix)
         wx, wy = px - np.float32(ix), py - np.float32(iy)
-        out[i] = bilinear(image[at], image[at + right], image[at + down], image[at + down + right], wx, wy)[0]
+        out[i] = _bilinear(image[at], image[at + right], image[at + down], image[at + down + right], wx, wy)
 
 
 @fast
@@ -80,7 +80,14 @@ def _sample_deep_row(image, across, area, place, lines, out):
         ix, iy, iz = np.int32(px), np.int32(py), np.int32(pz)
         at = np.uint64(iz * area + iy * across + ix)
         wx, wy, wz = px - np.float32(ix), py - np.float32(iy), pz - np.float32(iz)
-        near = bilinear(image[at], image[at + right], image[at + down], image[at + down + right], wx, wy)[0]
+        near = _bilinear(image[at], image[at + right], image[at + down], image[at + down + right], wx, wy)
         at += deep
-        far = bilinear(image[at], image[at + right], image[at + down], image[at + down + right], wx, wy)[0]
+        far = _bilinear(image[at], image[at + right], image[at + down], image[at + down + right], wx, wy)
         out[i] = near + wz * (far - near)
+
+
+@fast
+def _bilinear(a, b, c, d, wx, wy):
+    """Value between four pixels."""
+    top, bottom = a + wx * (b - a), c + wx * (d - c)
+    return top + wy * (bottom - top)

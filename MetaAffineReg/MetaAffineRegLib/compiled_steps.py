@@ -12,7 +12,8 @@ from .compiled_lbfgs import criterion, damped_inverse, gauss_newton, problem_of,
 from .compiling import compiled, fast
 from .fused_objective import FusedObjective
 from .initializer import LONGEST_STEP, RAW_SCALE, Initializer, Trajectory
-from .kernels import slab_count, work_space
+from .kernels import slab_count
+from .lanes import work_space
 from .objective import Criterion
 from .threads import share_out
 

@@ -16,7 +16,8 @@ logging.getLogger("numba").setLevel(logging.WARNING)
 
 
 LEAN = {"_nrt": False}  # the option with which numba compiles its own string routines
-FAST = {**LEAN, "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
+FAST = {**LEAN, "fastmath": FASTMATH}
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -58,7 +58,10 @@ class FusedObjective:
         return part
 
     def value(self, x: Tensor) -> Tensor:
-        return self.value_and_gradient(x)[0]
+        maps = _array(x)
+        sums = np.zeros((len(maps), self._slabs, 2, 1 + maps[0].size))
+        sums[..., 0] = self._costs(maps)
+        return torch.from_numpy(self._criteria(maps, sums)[0])
 
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         maps = _array(x)
@@ -75,7 +78,7 @@ class FusedObjective:
 
     def overlap(self, x: Tensor) -> Tensor:
         covered = FusedObjective(self._images, data_terms.overlap_mean_squares).select(self._pair)
-        content = torch.from_numpy(covered._sums(_array(x))[:, :, 1, 0].sum(1))
+        content = torch.from_numpy(covered._costs(_array(x))[:, :, 1].sum(1))
         floor, _ = self._images.floor_and_price(data_terms.overlap_mean_squares)
         return content * data_terms.OVERLAP_FLOOR / floor[self._pair]
 
@@ -132,7 +135,13 @@ class FusedObjective:
 
     def _sums(self, maps: Array, matrices: Array | None = None) -> Array:
         """Of the slabs of each map, ``(N, slabs, 2, 1 + n)``, see ``kernels.evaluate``; their Gauss-Newton matrices go to ``matrices``."""
-        sums = np.empty((len(maps), self._slabs, 2, 1 + maps[0].size))
+        return self._added(maps, np.empty((len(maps), self._slabs, 2, 1 + maps[0].size)), matrices)
+
+    def _costs(self, maps: Array) -> Array:
+        """Their costs and contents alone, ``(N, slabs, 2)``."""
+        return self._added(maps, np.empty((len(maps), self._slabs, 2)), None)
+
+    def _added(self, maps: Array, sums: Array, matrices: Array | None) -> Array:
         threads.share_out(
             lambda first, last: compiled_lbfgs.sum_many(*self.problem(), maps, first, last, sums, matrices),
             len(maps) * self._slabs,

@@ -9,15 +9,8 @@ import numpy as np
 from numba.extending import overload
 
 from .compiling import FAST
-from .kernels import (
-    CONTENT_SLOPES,
-    COST_SLOPES,
-    FIXED,
-    MOVING,
-    PRODUCTS,
-    compare_samples,
-    curve_samples,
-)
+from .kernels import add_samples, compare_samples, curve_samples
+from .lanes import CONTENT_SLOPES, COST_SLOPES, FIXED, MOVING, PRODUCTS
 
 
 class MeanSquares(NamedTuple):
@@ -140,6 +133,23 @@ def _curve(term, f, c, v, m):
 
 
 _TERMS = (MeanSquares, OverlapMeanSquares, UnexplainedContent, UnexplainedOfFixed, UnexplainedOfMoving)
+
+
+@overload(add_samples, jit_options=FAST)
+def _add_samples(term, sizes, lanes, count, matrix):
+    if term.instance_class not in _TERMS:
+        return None
+
+    def samples(term, sizes, lanes, count, matrix):
+        cost, content = np.float32(0), np.float32(0)
+        for k in range(count):
+            i = np.uint64(k)
+            found = compare(term, lanes[i + FIXED[0]], lanes[i + FIXED[1]], lanes[i + MOVING[0][0]], lanes[i + MOVING[1][0]])
+            cost += found[0]
+            content += found[1]
+        return cost, content
+
+    return samples
 
 
 @overload(compare_samples, jit_options=FAST)

@@ -4,57 +4,28 @@ One block of samples after the other, row by row and whatever rows they belong t
 lies in the processor's cache, so that no image of intermediate results is ever written.  The formulas are those of ``data_terms`` and
 ``sampling``; sums run in an order of their own, the same for a pair in any batch and for any number of threads.  What is
 summed, the kernels of the data terms say (``kernel_intensities``, ``kernel_edges``).
-
-What is known of a block's samples lies in lanes of one array, at constant distances: so the compiler sees that none overlaps another.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from .backends import BORDER
-from .compiling import compiled, fast, lean
+from .compiling import fast, lean
+from .kernel_interpolation import sample_moving
+from .lanes import BLOCK, CONTENT_SLOPES, COST_SLOPES, FIXED, PLACES, PRODUCTS, SHARES, WHOLE
 
 SLAB = 1 << 14  # samples of whole rows that are summed together; slabs are added in their order, whichever threads summed them
-BLOCK = 256  # samples that are compared together
-_WHOLE = 32  # a block is filled up to a multiple of it, so that vector instructions leave no rest
-_STRIDE = BLOCK + 8  # blocks of a power of two would lie in one set of the cache; and a row may be laid by eights beyond its end
 
 
-def _lanes(first: int, count: int) -> tuple[np.uint64, ...]:
-    return tuple(np.uint64(lane * _STRIDE) for lane in range(first, first + count))
-
-
-SHARES = _lanes(0, 3)  # where between the pixels a sample lies, along x, y and z
-PLACES = _lanes(3, 3)  # its column, row and plane
-COST_SLOPES = _lanes(6, 3)  # half the derivatives of its cost along x, y and z
-CONTENT_SLOPES = _lanes(9, 3)
-PRODUCTS = _lanes(12, 6)  # xx, xy, (xz,) yy (..): of the halved curvature's vectors
-FIXED = _lanes(18, 4)  # channels of the fixed image
-MOVING = tuple(_lanes(22 + 4 * channel, 4) for channel in range(4))  # of the moving one: value and derivatives along x, y and z
-_LANES = 38
-_PIXELS = _lanes(0, 16)[::2]  # around a sample, of two channels side by side, as float32
-
-
-class Work(NamedTuple):
-    """Scratch of one thread."""
-
-    lanes: npt.NDArray[np.float32]
-    offsets: npt.NDArray[np.int32]  # of the first pixel around each sample
-    pixels: npt.NDArray[np.int64]
-    place: npt.NDArray[np.float64]
-    lines: npt.NDArray[np.float64]
-    matrix: npt.NDArray[np.float32]  # of the map
-    direct: npt.NDArray[np.float64]
-    slopes: npt.NDArray[np.float64]
-    products: npt.NDArray[np.float64]
+def add_samples(term, sizes, lanes, count, matrix):
+    """Cost and content of a block.  A sample whose fixed channels are zero has none."""
+    raise NotImplementedError("each data term has a compiled one")
 
 
 def compare_samples(term, sizes, lanes, count, matrix, direct):
-    """Cost and content of a block, whose slopes go to their lanes; what these depend on the map's matrix besides is added to direct
-    ``(2, 3, 3)``.  A sample whose fixed channels are zero has none of all that."""
+    """``add_samples``, the slopes of cost and content to their lanes; what these depend on the map's matrix besides is added to direct
+    ``(2, 3, 3)``."""
     raise NotImplementedError("each data term has a compiled one")
 
 
@@ -155,77 +126,6 @@ def _clear(first, last, channels, lanes, offsets):
 
 
 @lean
-def _sample_moving(sizes, words, work, count):
-    """The channels of the moving image and their derivatives at the samples of a block; words ``(padded samples, W)`` hold two channels
-    each."""
-    d, flat, each = len(sizes), words.reshape(-1), np.uint64(words.shape[1])
-    across = each * np.uint64(sizes[d - 1] + 2 * BORDER)
-    area = across * np.uint64(sizes[d - 2] + 2 * BORDER)
-    halves = work.pixels.view(np.float32)
-    for w in range(words.shape[1]):
-        _read_four(flat[w:], each, across, work.offsets, count, work.pixels)
-        if d == 3:
-            _read_four(flat[np.uint64(w) + area :], each, across, work.offsets, count, work.pixels[4 * _STRIDE :])
-        _interpolate(d, halves, work.lanes, count, work.lanes[MOVING[0][0] + np.uint64(8 * w * _STRIDE) :])
-
-
-@fast
-def _read_four(flat, right, down, offsets, count, pixels):
-    for k in range(count):
-        i = np.uint64(k)
-        at = np.uint64(offsets[i])
-        pixels[i] = flat[at]
-        pixels[i + np.uint64(_STRIDE)] = flat[at + right]
-        pixels[i + np.uint64(2 * _STRIDE)] = flat[at + down]
-        pixels[i + np.uint64(3 * _STRIDE)] = flat[at + down + right]
-
-
-@fast
-def _interpolate(d, halves, lanes, count, moving):
-    """Two channels side by side and their derivatives, to the first eight lanes of moving."""
-    for k in range(count):
-        i = np.uint64(k)
-        left, wx, wy = i + i, lanes[i + SHARES[0]], lanes[i + SHARES[1]]
-        right = left + np.uint64(1)
-        one = bilinear(halves[left + _PIXELS[0]], halves[left + _PIXELS[1]], halves[left + _PIXELS[2]], halves[left + _PIXELS[3]], wx, wy)
-        other = bilinear(
-            halves[right + _PIXELS[0]], halves[right + _PIXELS[1]], halves[right + _PIXELS[2]], halves[right + _PIXELS[3]], wx, wy
-        )
-        if d == 3:
-            wz = lanes[i + SHARES[2]]
-            far = bilinear(
-                halves[left + _PIXELS[4]], halves[left + _PIXELS[5]], halves[left + _PIXELS[6]], halves[left + _PIXELS[7]], wx, wy
-            )
-            one_deep = trilinear(one, far, wz)
-            far = bilinear(
-                halves[right + _PIXELS[4]], halves[right + _PIXELS[5]], halves[right + _PIXELS[6]], halves[right + _PIXELS[7]], wx, wy
-            )
-            other_deep = trilinear(other, far, wz)
-            for n in range(4):
-                moving[i + np.uint64(n * _STRIDE)] = one_deep[n]
-                moving[i + np.uint64((4 + n) * _STRIDE)] = other_deep[n]
-        else:
-            for n in range(3):
-                moving[i + np.uint64(n * _STRIDE)] = one[n]
-                moving[i + np.uint64((4 + n) * _STRIDE)] = other[n]
-
-
-@fast
-def bilinear(a, b, c, d, wx, wy):
-    """Value between four pixels and its derivatives along x and y."""
-    upper, lower = b - a, d - c
-    top, bottom = a + wx * upper, c + wx * lower
-    return top + wy * (bottom - top), upper + wy * (lower - upper), bottom - top
-
-
-@fast
-def trilinear(near, far, wz):
-    """Value between two planes and its derivatives along x, y and z."""
-    along_z = far[0] - near[0]
-    return near[0] + wz * along_z, near[1] + wz * (far[1] - near[1]), near[2] + wz * (far[2] - near[2]), along_z
-
-
-@lean
 def slab_count(sizes):
     """How many slabs a grid has."""
     columns, rows = sizes[len(sizes) - 1], 1
@@ -252,14 +152,15 @@ def _compared(span, box, row, plane, place, lines):
 
 @lean
 def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, matrix):
-    """Add up cost and content, their derivatives by the map and the cost's Gauss-Newton matrix over the rows first .. last - 1 of one pair.
+    """Add up cost and content over the rows first .. last - 1 of one pair; their derivatives by the map and the cost's Gauss-Newton matrix
+    where there is room for them.
 
     sizes: of the grid, array order; fixed ``(C, rows, columns)`` and words ``(padded samples, W)``: the channels of the data term, those
     of the moving image bordered and two by two in one int64; spans ``(rows, 2)`` and box ``(d, 2)``: see ``coverage_bounds``; x
-    ``(d, d + 1)``; sums ``(2, 1 + n)`` in float64, n = d (d + 1): cost and content, each followed by its derivative in the order of
-    ``flatten``; matrix ``(n, n)`` in float64, of which ``fill_lower`` makes the rest, or None; work: of the thread.
+    ``(d, d + 1)``; sums ``(2,)`` or ``(2, 1 + n)`` in float64, n = d (d + 1): cost and content, each followed by its derivative in the
+    order of ``flatten``; matrix ``(n, n)`` in float64, of which ``fill_lower`` makes the rest, or None; work: of the thread.
     """
-    d, columns, filled = len(sizes), sizes[len(sizes) - 1], 0
+    d, columns, filled, cost, content = len(sizes), sizes[len(sizes) - 1], 0, 0.0, 0.0
     work.direct[:], work.slopes[:], work.products[:] = 0, 0, 0
     for i in range(d):
         for j in range(d):
@@ -269,7 +170,7 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
         row, plane = index % sizes[d - 2], index // sizes[d - 2]
         start, end = _compared(spans[index], box, row, plane, work.place, work.lines) if sound else (0, 0)
         if term.outside:
-            sums[0, 0] += _squares(fixed[0, index], 0, start) + _squares(fixed[0, index], end, columns)
+            cost += _squares(fixed[0, index], 0, start) + _squares(fixed[0, index], end, columns)
         while start < end:
             count = min(end - start, BLOCK - filled)
             _lay_row(sizes, words.shape[1], work.place, work.lines, start, count, row, plane, filled, work.lanes, work.offsets)
@@ -278,10 +179,26 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
             start += count
             filled += count
             if filled == BLOCK:
-                _sum_block(term, sizes, fixed.shape[0], words, filled, work, sums, matrix)
-                filled = 0
+                more = _sum_block(term, sizes, fixed.shape[0], words, filled, work, sums, matrix)
+                filled, cost, content = 0, cost + more[0], content + more[1]
     if filled:
-        _sum_block(term, sizes, fixed.shape[0], words, filled, work, sums, matrix)
+        more = _sum_block(term, sizes, fixed.shape[0], words, filled, work, sums, matrix)
+        cost, content = cost + more[0], content + more[1]
+    if sums.ndim == 1:
+        sums[0] += cost
+        sums[1] += content
+    else:
+        sums[0, 0] += cost
+        sums[1, 0] += content
+        _add_gradients(sizes, work, sums)
+    if matrix is not None:
+        _add_blocks(sizes, work.products, matrix)
+
+
+@lean
+def _add_gradients(sizes, work, sums):
+    """Add the derivatives by the map from the sums of slopes."""
+    d = len(sizes)
     for kind in range(2):
         for i in range(d):
             scale = float(sizes[d - 1 - i])  # twice the halved derivative, times samples per unit
@@ -291,20 +208,18 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
                 along = (1 / n - 1) * total + 2 / n * scale * work.slopes[kind, i, j]
                 sums[kind, 1 + i * (d + 1) + j] += along + work.direct[kind, i, j]
             sums[kind, 1 + i * (d + 1) + d] += total
-    if matrix is not None:
-        _add_blocks(sizes, work.products, matrix)
 
 
 @lean
 def _sum_block(term, sizes, channels, words, filled, work, sums, matrix):
-    """Add what a block of ``filled`` samples gives."""
+    """Cost and content of a block of ``filled`` samples; add up its slopes and products."""
     d, lanes = len(sizes), work.lanes
-    count = -(-filled // _WHOLE) * _WHOLE
+    count = -(-filled // WHOLE) * WHOLE
     _clear(filled, count, channels, lanes, work.offsets)
-    _sample_moving(sizes, words, work, count)
-    cost, content = compare_samples(term, sizes, lanes, count, work.matrix, work.direct)
-    sums[0, 0] += cost
-    sums[1, 0] += content
+    sample_moving(sizes, words, work, count, sums)
+    if sums.ndim == 1:
+        return add_samples(term, sizes, lanes, count, work.matrix)
+    found = compare_samples(term, sizes, lanes, count, work.matrix, work.direct)
     for direction in range(d):
         _add_slopes(d, COST_SLOPES[direction], lanes, count, work.slopes[0, direction])
         _add_slopes(d, CONTENT_SLOPES[direction], lanes, count, work.slopes[1, direction])
@@ -312,6 +227,7 @@ def _sum_block(term, sizes, channels, words, filled, work, sums, matrix):
         curve_samples(term, sizes, lanes, count, work.matrix)
         for product in range(d * (d + 1) // 2):
             _add_moments(d, PRODUCTS[product], lanes, count, work.products[product])
+    return found
 
 
 @fast
@@ -365,22 +281,6 @@ def _squares(values, first, last):
     for i in range(first, last):
         total += values[i] * values[i]
     return total
-
-
-@compiled
-def work_space():
-    """New scratch."""
-    return Work(
-        np.zeros(_LANES * _STRIDE, np.float32),
-        np.zeros(_STRIDE, np.int32),
-        np.zeros(8 * _STRIDE, np.int64),
-        np.zeros(3),
-        np.zeros((3, 5)),
-        np.zeros((3, 3), np.float32),
-        np.zeros((2, 3, 3)),
-        np.zeros((2, 3, 4)),
-        np.zeros((6, 10)),
-    )
 
 
 @lean

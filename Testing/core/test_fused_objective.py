@@ -85,7 +85,8 @@ def test_numbers_are_those_of_the_formula(d, term, place, regularized):
     near(matrix, formula.curvature(x), 5e-3)
     torch.testing.assert_close(matrix, matrix.mT)
     again, same = fused.value_and_gradient(x)
-    assert torch.equal(again, value) and torch.equal(same, gradient) and torch.equal(fused.value(x), value)
+    assert torch.equal(again, value) and torch.equal(same, gradient)
+    near(fused.value(x), value, 5e-7)
     if place != "outside":
         assert float(gradient.abs().max()) > 1e-4
 
