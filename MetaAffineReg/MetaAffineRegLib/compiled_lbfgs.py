@@ -190,7 +190,7 @@ def problem_of(problems, k):
 
 @lean
 def sum_slabs(term, sizes, problem, x, first, last, work, sums, matrices):
-    """``evaluate`` of the slabs first .. last - 1 of one pair, each to its own of sums ``(slabs, 2[, 1 + n])`` and of matrices
+    """``evaluate`` of the slabs first .. last - 1 of one pair, each to its own sums ``(slabs, K)`` or ``(slabs, 2, 1 + n)`` and matrices
     ``(slabs, n, n)``, which may be None."""
     for slab in range(first, last):
         sums[slab] = 0
@@ -460,7 +460,7 @@ def minimize_many(
 @compiled
 def sum_many(term, sizes, problems, pair, x, first, last, sums, matrices):
     """``sum_slabs`` at the maps x ``(N, d, d + 1)``, of the slabs first .. last - 1 of all maps' one after the other, to
-    sums ``(N, slabs, 2[, 1 + n])`` and to matrices ``(N, slabs, n, n)``, which may be None."""
+    sums ``(N, slabs, K)`` or ``(N, slabs, 2, 1 + n)`` and to matrices ``(N, slabs, n, n)``, which may be None."""
     work, slabs = work_space(), slab_count(sizes)
     for n in range(first // slabs, (last - 1) // slabs + 1):
         begin, end = max(first - n * slabs, 0), min(last - n * slabs, slabs)

@@ -231,6 +231,12 @@ def overlap(fixed: Tensor, warped: Tensor) -> Tensor:
     return total((fixed[:, 1:] * warped[:, 1:]).square()) / total(fixed[:, 1:].square())
 
 
+def shares(fixed: Tensor, warped: Tensor) -> Tensor:
+    """Of what the fixed and the warped image show on their overlap the shares left unexplained (``unexplained_sides``), and the overlap,
+    ``(B, 3)``."""
+    return torch.stack([*(side(fixed, warped)[0] for side in unexplained_sides), overlap(fixed, warped)], 1)
+
+
 def spread_over(numbers: Tensor, like: Tensor) -> Tensor:
     """Numbers ``(B,)`` shaped to broadcast over a batch of images, in their dtype."""
     return numbers.to(like).view(-1, *(1,) * (like.ndim - 1))

@@ -76,11 +76,13 @@ class FusedObjective:
         compiled_lbfgs.gauss_newtons(self._problems, self._pair.numpy(), maps, of_slabs, divisors, matrices)
         return torch.from_numpy(values), torch.from_numpy(gradients).view_as(x), torch.from_numpy(matrices)
 
-    def overlap(self, x: Tensor) -> Tensor:
-        covered = FusedObjective(self._images, data_terms.overlap_mean_squares).select(self._pair)
-        content = torch.from_numpy(covered._costs(_array(x))[:, :, 1].sum(1))
-        floor, _ = self._images.floor_and_price(data_terms.overlap_mean_squares)
-        return content * data_terms.OVERLAP_FLOOR / floor[self._pair]
+    def shares(self, x: Tensor) -> Tensor:
+        side, maps = data_terms.unexplained_sides[0], _array(x)
+        sums = torch.from_numpy(self._added(maps, np.empty((len(maps), self._slabs, 5)), None, _kernel_shares(side)).sum(1))
+        floor, price = (numbers[self._pair] for numbers in self._images.floor_and_price(side))
+        sides = [data_terms.floored_ratio(sums[:, 2 * k], sums[:, 2 * k + 1], floor, price)[0] for k in range(2)]
+        least, _ = self._images.floor_and_price(data_terms.overlap_mean_squares)
+        return torch.stack([*sides, sums[:, 4] * data_terms.OVERLAP_FLOOR / least[self._pair]], 1)
 
     def minimize(
         self, freedom: Freedom, *, iterations: int, unit: float, curved: bool, tolerance: float, check: Callable[[], None]
@@ -141,9 +143,9 @@ class FusedObjective:
         """Their costs and contents alone, ``(N, slabs, 2)``."""
         return self._added(maps, np.empty((len(maps), self._slabs, 2)), None)
 
-    def _added(self, maps: Array, sums: Array, matrices: Array | None) -> Array:
+    def _added(self, maps: Array, sums: Array, matrices: Array | None, term: Any = None) -> Array:
         threads.share_out(
-            lambda first, last: compiled_lbfgs.sum_many(*self.problem(), maps, first, last, sums, matrices),
+            lambda first, last: compiled_lbfgs.sum_many(term or self._term, *self.problem()[1:], maps, first, last, sums, matrices),
             len(maps) * self._slabs,
             samples=len(maps) * math.prod(self._images.sizes),
         )
@@ -164,11 +166,12 @@ _KERNEL_TERMS: dict[type, Callable[[Any], Any]] = {
     data_terms.MeanSquares: lambda term: kernel_intensities.MeanSquares(),
     data_terms.OverlapMeanSquares: lambda term: kernel_intensities.OverlapMeanSquares(),
     data_terms.UnexplainedContent: lambda term: kernel_intensities.UnexplainedContent(False, np.float32(term.scale**-2)),
-    data_terms.UnexplainedSide: lambda term: (
-        kernel_intensities.UnexplainedOfMoving if term.moving else kernel_intensities.UnexplainedOfFixed
-    )(False, np.float32(term.scale**-2)),
     NormalizedGradients: lambda term: kernel_edges.NormalizedGradients(False, np.float32(term.edge**2)),
 }
+
+
+def _kernel_shares(side: data_terms.UnexplainedSide) -> kernel_intensities.Shares:
+    return kernel_intensities.Shares(False, np.float32(side.scale**-2))
 
 
 def _array(tensor: Tensor) -> npt.NDArray[Any]:

@@ -28,12 +28,9 @@ class UnexplainedContent(NamedTuple):
     inverse_square: np.float32  # of the scale
 
 
-class UnexplainedOfFixed(NamedTuple):
-    outside: bool
-    inverse_square: np.float32
+class Shares(NamedTuple):
+    """What ``data_terms.shares`` needs, values alone: cost and content of the fixed side, those of the moving one, and the overlap."""
 
-
-class UnexplainedOfMoving(NamedTuple):
     outside: bool
     inverse_square: np.float32
 
@@ -51,7 +48,6 @@ def curve(term, f, c, v, m):
 @overload(compare, jit_options=FAST)
 def _compare(term, f, c, v, m):
     one, zero = np.float32(1), np.float32(0)
-    of_moving = term.instance_class is UnexplainedOfMoving
 
     def mean_squares(term, f, c, v, m):
         residual = v - f
@@ -77,32 +73,16 @@ def _compare(term, f, c, v, m):
             share_fixed * share_fixed * shown_fixed * f,
         )
 
-    def unexplained_side(term, f, c, v, m):
-        shown_moving, shown_fixed = c * v, m * f
-        side = shown_moving if of_moving else shown_fixed
-        residual = shown_moving - shown_fixed
-        square, square_side = residual * residual, side * side
-        share, share_side = one / (one + square * term.inverse_square), one / (one + square_side * term.inverse_square)
-        content = square_side * share_side
-        part, slope = content * term.inverse_square, share_side * share_side * side * (c if of_moving else f)
-        weight, by_part = share * share * residual * part, square * share * term.inverse_square * slope
-        by_v, by_m = (by_part, zero) if of_moving else (zero, by_part)
-        slope_v, slope_m = (slope, zero) if of_moving else (zero, slope)
-        return square * share * part, content, weight * c + by_v, -weight * f + by_m, slope_v, slope_m
-
     return {
         MeanSquares: mean_squares,
         OverlapMeanSquares: overlap_mean_squares,
         UnexplainedContent: unexplained_content,
-        UnexplainedOfFixed: unexplained_side,
-        UnexplainedOfMoving: unexplained_side,
     }[term.instance_class]
 
 
 @overload(curve, jit_options=FAST)
 def _curve(term, f, c, v, m):
     one, zero = np.float32(1), np.float32(0)
-    of_moving = term.instance_class is UnexplainedOfMoving
 
     def mean_squares(term, f, c, v, m):
         return one, one, zero
@@ -115,28 +95,20 @@ def _curve(term, f, c, v, m):
         share = one / (one + residual * residual * term.inverse_square)
         return share * share, c, -f
 
-    def unexplained_side(term, f, c, v, m):
-        shown_moving, shown_fixed = c * v, m * f
-        side = shown_moving if of_moving else shown_fixed
-        residual = shown_moving - shown_fixed
-        share = one / (one + residual * residual * term.inverse_square)
-        part = side * side * term.inverse_square
-        return share * share * part / (one + part), c, -f
-
     return {
         MeanSquares: mean_squares,
         OverlapMeanSquares: overlap_mean_squares,
         UnexplainedContent: unexplained_content,
-        UnexplainedOfFixed: unexplained_side,
-        UnexplainedOfMoving: unexplained_side,
     }[term.instance_class]
 
 
-_TERMS = (MeanSquares, OverlapMeanSquares, UnexplainedContent, UnexplainedOfFixed, UnexplainedOfMoving)
+_TERMS = (MeanSquares, OverlapMeanSquares, UnexplainedContent)
 
 
 @overload(add_samples, jit_options=FAST)
 def _add_samples(term, sizes, lanes, count, matrix):
+    if term.instance_class is Shares:
+        return _add_shares
     if term.instance_class not in _TERMS:
         return None
 
@@ -150,6 +122,26 @@ def _add_samples(term, sizes, lanes, count, matrix):
         return cost, content
 
     return samples
+
+
+def _add_shares(term, sizes, lanes, count, matrix):
+    one, zero = np.float32(1), np.float32(0)
+    cost_fixed, content_fixed, cost_moving, content_moving, overlap = zero, zero, zero, zero, zero
+    for k in range(count):
+        i = np.uint64(k)
+        c, m = lanes[i + FIXED[1]], lanes[i + MOVING[1][0]]
+        shown_fixed, shown_moving = m * lanes[i + FIXED[0]], c * lanes[i + MOVING[0][0]]
+        residual = shown_moving - shown_fixed
+        square, square_fixed, square_moving = residual * residual, shown_fixed * shown_fixed, shown_moving * shown_moving
+        cost = square / (one + square * term.inverse_square) * term.inverse_square
+        side_fixed = square_fixed / (one + square_fixed * term.inverse_square)
+        side_moving = square_moving / (one + square_moving * term.inverse_square)
+        cost_fixed += cost * side_fixed
+        content_fixed += side_fixed
+        cost_moving += cost * side_moving
+        content_moving += side_moving
+        overlap += c * m * c * m
+    return cost_fixed, content_fixed, cost_moving, content_moving, overlap
 
 
 @overload(compare_samples, jit_options=FAST)

@@ -19,7 +19,8 @@ SLAB = 1 << 14  # samples of whole rows that are summed together; slabs are adde
 
 
 def add_samples(term, sizes, lanes, count, matrix):
-    """Cost and content of a block.  A sample whose fixed channels are zero has none."""
+    """What a data term sums of the samples of a block, as a tuple: cost and content first.  A sample whose fixed channels are zero has
+    none."""
     raise NotImplementedError("each data term has a compiled one")
 
 
@@ -152,15 +153,15 @@ def _compared(span, box, row, plane, place, lines):
 
 @lean
 def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, matrix):
-    """Add up cost and content over the rows first .. last - 1 of one pair; their derivatives by the map and the cost's Gauss-Newton matrix
-    where there is room for them.
+    """Add up cost and content, or what else a data term sums, over the rows first .. last - 1 of one pair; their derivatives by the map and
+    the cost's Gauss-Newton matrix where there is room for them.
 
     sizes: of the grid, array order; fixed ``(C, rows, columns)`` and words ``(padded samples, W)``: the channels of the data term, those
     of the moving image bordered and two by two in one int64; spans ``(rows, 2)`` and box ``(d, 2)``: see ``coverage_bounds``; x
-    ``(d, d + 1)``; sums ``(2,)`` or ``(2, 1 + n)`` in float64, n = d (d + 1): cost and content, each followed by its derivative in the
-    order of ``flatten``; matrix ``(n, n)`` in float64, of which ``fill_lower`` makes the rest, or None; work: of the thread.
+    ``(d, d + 1)``; sums ``(K,)`` or, cost and content each followed by its derivative in the order of ``flatten``, ``(2, 1 + n)``,
+    n = d (d + 1), in float64; matrix ``(n, n)`` in float64, of which ``fill_lower`` makes the rest, or None; work: of the thread.
     """
-    d, columns, filled, cost, content = len(sizes), sizes[len(sizes) - 1], 0, 0.0, 0.0
+    d, columns, filled = len(sizes), sizes[len(sizes) - 1], 0
     work.direct[:], work.slopes[:], work.products[:] = 0, 0, 0
     for i in range(d):
         for j in range(d):
@@ -170,7 +171,7 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
         row, plane = index % sizes[d - 2], index // sizes[d - 2]
         start, end = _compared(spans[index], box, row, plane, work.place, work.lines) if sound else (0, 0)
         if term.outside:
-            cost += _squares(fixed[0, index], 0, start) + _squares(fixed[0, index], end, columns)
+            _add(_squares(fixed[0, index], 0, start) + _squares(fixed[0, index], end, columns), 0, sums)
         while start < end:
             count = min(end - start, BLOCK - filled)
             _lay_row(sizes, words.shape[1], work.place, work.lines, start, count, row, plane, filled, work.lanes, work.offsets)
@@ -179,20 +180,23 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
             start += count
             filled += count
             if filled == BLOCK:
-                more = _sum_block(term, sizes, fixed.shape[0], words, filled, work, sums, matrix)
-                filled, cost, content = 0, cost + more[0], content + more[1]
+                _sum_block(term, sizes, fixed.shape[0], words, filled, work, sums, matrix)
+                filled = 0
     if filled:
-        more = _sum_block(term, sizes, fixed.shape[0], words, filled, work, sums, matrix)
-        cost, content = cost + more[0], content + more[1]
-    if sums.ndim == 1:
-        sums[0] += cost
-        sums[1] += content
-    else:
-        sums[0, 0] += cost
-        sums[1, 0] += content
+        _sum_block(term, sizes, fixed.shape[0], words, filled, work, sums, matrix)
+    if sums.ndim == 2:
         _add_gradients(sizes, work, sums)
     if matrix is not None:
         _add_blocks(sizes, work.products, matrix)
+
+
+@lean
+def _add(number, n, sums):
+    """Add a number to the sum n, not to its derivatives."""
+    if sums.ndim == 1:
+        sums[n] += number
+    else:
+        sums[n, 0] += number
 
 
 @lean
@@ -212,22 +216,24 @@ def _add_gradients(sizes, work, sums):
 
 @lean
 def _sum_block(term, sizes, channels, words, filled, work, sums, matrix):
-    """Cost and content of a block of ``filled`` samples; add up its slopes and products."""
+    """Add what a block of ``filled`` samples gives."""
     d, lanes = len(sizes), work.lanes
     count = -(-filled // WHOLE) * WHOLE
     _clear(filled, count, channels, lanes, work.offsets)
     sample_moving(sizes, words, work, count, sums)
     if sums.ndim == 1:
-        return add_samples(term, sizes, lanes, count, work.matrix)
-    found = compare_samples(term, sizes, lanes, count, work.matrix, work.direct)
-    for direction in range(d):
-        _add_slopes(d, COST_SLOPES[direction], lanes, count, work.slopes[0, direction])
-        _add_slopes(d, CONTENT_SLOPES[direction], lanes, count, work.slopes[1, direction])
+        found = add_samples(term, sizes, lanes, count, work.matrix)
+    else:
+        found = compare_samples(term, sizes, lanes, count, work.matrix, work.direct)
+        for direction in range(d):
+            _add_slopes(d, COST_SLOPES[direction], lanes, count, work.slopes[0, direction])
+            _add_slopes(d, CONTENT_SLOPES[direction], lanes, count, work.slopes[1, direction])
+    for n in range(len(found)):
+        _add(found[n], n, sums)
     if matrix is not None:
         curve_samples(term, sizes, lanes, count, work.matrix)
         for product in range(d * (d + 1) // 2):
             _add_moments(d, PRODUCTS[product], lanes, count, work.products[product])
-    return found
 
 
 @fast

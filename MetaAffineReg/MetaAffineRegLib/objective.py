@@ -7,7 +7,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from .data_terms import DataTerm, mean_squares, overlap
+from .data_terms import DataTerm, mean_squares, shares
 from .freedom import Freedom
 from .lbfgs import Minimum, minimize
 from .regularizer import Distortion
@@ -29,8 +29,9 @@ class Criterion(Protocol):
     def value_gradient_curvature(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Both, and the Gauss-Newton part of the Hessian of f at x, ``(B, n, n)`` in float64, n = d (d + 1)."""
 
-    def overlap(self, x: Tensor) -> Tensor:
-        """Share of the fixed image's coverage on which moving o phi_x lies too, ``(B,)``; for images with coverage only."""
+    def shares(self, x: Tensor) -> Tensor:
+        """What the images leave unexplained of each other and how far they overlap, ``(B, 3)``, see ``data_terms.shares``; for data terms
+        of intensities only."""
 
     def minimize(
         self, freedom: Freedom, *, iterations: int, unit: float, curved: bool, tolerance: float, check: Callable[[], None]
@@ -105,8 +106,8 @@ class Objective(BatchCriterion):
         matrix = torch.stack([normal_matrix(grid_derivative(self._moving, grid, root)) for root in roots]).sum(0)
         return matrix if self._regularizer is None else matrix + self._regularizer.curvature(x)
 
-    def overlap(self, x: Tensor) -> Tensor:
-        return overlap(self._fixed, self.warped(x))
+    def shares(self, x: Tensor) -> Tensor:
+        return shares(self._fixed, self.warped(x))
 
     def select(self, rows: Tensor) -> Self:
         regularizer = None if self._regularizer is None else self._regularizer.select(rows)

@@ -23,7 +23,7 @@ from . import affine
 from .candidates import Candidates
 from .correlation import correlation, local_correlation
 from .correlation_features import INTENSITY_WAVES, EdgeTensors, Features
-from .data_terms import DataTerm, unexplained_content, unexplained_detail, unexplained_sides
+from .data_terms import DataTerm, unexplained_content, unexplained_detail
 from .freedom import FreedomName, freedom
 from .grids import PairGrids
 from .initializer import Initializer, Trajectory
@@ -251,12 +251,12 @@ class _Stages:
         x, _ = found.ranked(0)
         if self.plan.give_up is None:
             return torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        return self.sides(self.levels[level], x, torch.arange(len(x), device=x.device)).amin(1) > self.plan.give_up[level - 1]
+        shares = self.shares(self.levels[level], x, torch.arange(len(x), device=x.device))
+        return shares[:, :2].amin(1) > self.plan.give_up[level - 1]
 
-    def sides(self, size: int, x: Tensor, rows: Tensor) -> Tensor:
-        """Of either image the share that the maps x ``(N, d, d + 1)`` of the pairs ``rows`` leave unexplained on the grid of ``size``,
-        ``(N, 2)``."""
-        return torch.stack([self.grids.objective(size, term).select(rows).value(x) for term in unexplained_sides], 1)
+    def shares(self, size: int, x: Tensor, rows: Tensor) -> Tensor:
+        """``Criterion.shares`` of the maps x ``(N, d, d + 1)`` of the pairs ``rows`` on the grid of ``size``, ``(N, 3)``."""
+        return self.grids.objective(size, unexplained_detail).select(rows).shares(x)
 
     def guarded(self, x: Tensor, pair: Tensor, value: Tensor) -> Candidates:
         """Candidates; infinite in value where A, beside the start's, mirrors, turns beyond the range or changes a size by more than two."""
@@ -378,8 +378,7 @@ def _evidence(stages: _Stages, start: Tensor, rows: Tensor, x: Tensor, after: Te
         witness = grids.objective(finest, told_by, stages.regularizers[finest]).select(rows)
         after = witness.value(x)
         margin = torch.where(torch.isfinite(margin), witness.value(runner_up) - after, torch.inf)
-    shown = grids.objective(finest, unexplained_content).select(rows).overlap(x)
-    sides = stages.sides(finest, x, rows)
+    shares = stages.shares(finest, x, rows)
     edges = torch.full((len(x),), isinstance(told_by, NormalizedGradients), device=x.device)
     back = _Stages(
         grids.swapped(), stages.levels, affine.inverse(start), stages.freedom_name, stages.rotation_range, stages.plan, stages.report
@@ -388,4 +387,4 @@ def _evidence(stages: _Stages, start: Tensor, rows: Tensor, x: Tensor, after: Te
     returned = back.refined(inverse, stages.levels[2], _BACK, tolerance=_FINE).x
     stages.evaluations += back.evaluations
     consistency = affine.distance(affine.compose(returned, x), affine.identity(len(x), x.shape[1], dtype=x.dtype, device=x.device))
-    return Evidence(after, sides, shown, margin, consistency * finest / 2, runner_up, edges)
+    return Evidence(after, shares[:, :2], shares[:, 2], margin, consistency * finest / 2, runner_up, edges)

@@ -74,10 +74,11 @@ class TritonObjective(BatchCriterion):
         matrix = sums[:, 1 + _places_in_matrix(d, x.device)] * (2 / floored(sums[:, 0], self._floor))[:, None, None]
         return matrix if self._regularizer is None else matrix + self._regularizer.curvature(x)
 
-    def overlap(self, x: Tensor) -> Tensor:
+    def shares(self, x: Tensor) -> Tensor:
+        sides = [TritonObjective(self._images, side).select(self._pair).value(x) for side in data_terms.unexplained_sides]
         covered = TritonObjective(self._images, data_terms.overlap_mean_squares).select(self._pair)
         (_, content), _ = covered._costs(x)
-        return content * data_terms.OVERLAP_FLOOR / covered._floor
+        return torch.stack([*sides, content * data_terms.OVERLAP_FLOOR / covered._floor], 1)
 
     def _costs(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Cost and content ``(2, B)``, and half their derivatives by the entries of x ``(2, B, n)``."""

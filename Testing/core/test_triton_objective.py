@@ -76,10 +76,10 @@ def test_numbers_are_those_of_the_formula(d, term):
 
 
 @DIMENSIONS
-def test_overlap(d):
+def test_shares(d):
     formula, fused = both(d, unexplained_content)
     x = at_all_places(d)
-    torch.testing.assert_close(fused.overlap(x), formula.overlap(x), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(fused.shares(x), formula.shares(x), atol=1e-6, rtol=1e-5)
 
 
 @DIMENSIONS
