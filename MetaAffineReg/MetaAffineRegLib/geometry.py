@@ -168,6 +168,5 @@ def _smallest_rotation(source: Matrix, target: Matrix) -> Matrix:
     cosine = float(source @ target)
     if cosine < 0:  # a plane has no front: the normal may point either way
         target, cosine = -target, -cosine
-    axis = np.cross(source, target)
-    skew = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    skew = np.outer(target, source) - np.outer(source, target)  # of their cross product
     return np.eye(3) + skew + skew @ skew / (1 + cosine)

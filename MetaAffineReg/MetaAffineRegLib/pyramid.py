@@ -36,30 +36,37 @@ def resample(
     """
     axes = image.geometry.axes
     d = len(axes)
-    background, spread = window
     shape = [image.geometry.size[axis] for axis in reversed(axes)]
-    samples = np.ones((2, *shape), np.float64 if dtype == torch.float64 else np.float32)
-    np.subtract(image.array.reshape(shape), background, out=samples[0])
-    samples[0] /= spread
-    both = torch.from_numpy(samples).to(device=device, dtype=dtype)
-    values = both[0]
-    step = 2 * float(np.linalg.norm(frame[:3, 0])) / size
-    for position, axis in enumerate(axes):
-        ratio = step / float(image.geometry.spacing[axis])
-        if ratio > _AS_FINE:
-            values.copy_(_smooth(values, d - 1 - position, ratio))
     # normalised z -> index -> coordinates of grid_sample over the image's own lattice
     to_index = np.linalg.inv(image.geometry.index_to_lps) @ frame
     scale = 2 / np.array([image.geometry.size[axis] for axis in axes])
     to_lattice = np.empty((d, d + 1))
     to_lattice[:, :d] = to_index[list(axes), :d] * scale[:, None]
     to_lattice[:, d] = (to_index[list(axes), 3] + 0.5) * scale - 1
-    if set(shape) == {size} and float(np.abs(to_lattice - np.eye(d, d + 1)).max()) < _SAME:
-        found = both  # the grid's samples are the image's
+    same = set(shape) == {size} and float(np.abs(to_lattice - np.eye(d, d + 1)).max()) < _SAME  # the grid's samples are the image's
+    if same and out is not None and out.device.type == "cpu":
+        return _laid(image, window, out)
+    both = _laid(image, window, torch.empty(2, *shape, dtype=dtype)).to(device)
+    if same:
+        found = both
     else:
+        step = 2 * float(np.linalg.norm(frame[:3, 0])) / size
+        for position, axis in enumerate(axes):
+            ratio = step / float(image.geometry.spacing[axis])
+            if ratio > _AS_FINE:
+                both[0] = _smooth(both[0], d - 1 - position, ratio)
         x = torch.from_numpy(to_lattice).to(device)[None, None]
         found = sample_mapped(both[None], x, (size,) * d, backend, None if out is None else out[None, None])[0, 0]
     return found if out is None or found.data_ptr() == out.data_ptr() else out.copy_(found)
+
+
+def _laid(image: Image, window: tuple[float, float], out: Tensor) -> Tensor:
+    """The samples of the image and their coverage in ``out`` ``(2, *S)`` on the CPU."""
+    (background, spread), values = window, out[0].numpy()
+    np.subtract(image.array.reshape(values.shape), background, out=values)
+    values /= spread
+    out[1] = 1
+    return out
 
 
 def pyramid(finest: Tensor, sizes: tuple[int, ...]) -> dict[int, Tensor]:
