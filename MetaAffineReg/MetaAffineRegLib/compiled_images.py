@@ -1,5 +1,7 @@
 """How images are prepared for the compiled kernels on the CPU, compiled by numba: their gradients, and their channels side by side."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,21 +11,25 @@ from .compiling import compiled, fast, lean
 from .threads import share_out
 
 
-def gradients(images: Tensor) -> tuple[Tensor, Tensor]:
-    """``normalized_gradients.gradients`` of float32 images ``(B, 2, *S)`` but for rounding."""
+def edges(images: Tensor, edge: float = math.inf) -> Tensor:
+    """Of float32 images ``(B, 2, *S)`` the ``normalized_gradients.gradients`` and the coverage behind them, ``(B, d + 1, *S)``, but for
+    rounding; their normals, where ``edge`` is the change that counts half as one."""
     sizes = images.shape[2:]
-    d, planes = len(sizes), (1, *sizes)[-3:]
-    found, covered = torch.empty(len(images), d, *sizes), torch.empty(len(images), 1, *sizes)
-    arrays = [tensor.reshape(len(images), -1, *planes).numpy() for tensor in (images.contiguous(), found, covered)]
+    planes, square = (1, *sizes)[-3:], np.float32(edge**2)
+    found = torch.empty(len(images), len(sizes) + 1, *sizes)
+    given, channels = (tensor.view(len(images), -1, *planes).numpy() for tensor in (images.contiguous(), found))
 
     def work(first: int, last: int) -> None:
         scratch = [np.empty(planes, np.float32) for _ in range(3)]
         for k in range(first, last):
-            smooth_along_axes(*arrays[0][k], scratch[0], arrays[2][k, 0], *scratch[1:])
-            difference(scratch[0], arrays[2][k, 0], arrays[1][k])
+            gradient, covered = channels[k, :-1], channels[k, -1]
+            smooth_along_axes(*given[k], scratch[0], covered, *scratch[1:])
+            difference(scratch[0], covered, gradient)
+            if math.isfinite(edge):
+                normalize(gradient.reshape(len(sizes), -1), square)
 
     share_out(work, len(images), samples=images.numel())
-    return found, covered
+    return found
 
 
 def bordered_words(images: Tensor) -> Tensor:
@@ -94,6 +100,21 @@ def difference(values, covered, found):
             _halved(values[plane, max(row - 1, 0)], values[plane, min(row + 1, rows - 1)], inside, found[1, plane, row])
             if len(found) == 3:
                 _halved(values[max(plane - 1, 0), row], values[min(plane + 1, planes - 1), row], inside, found[2, plane, row])
+
+
+@fast
+def normalize(vectors, square):
+    """Divide vectors ``(d, N)`` by the root of the sum of their square and another."""
+    for i in range(vectors.shape[1]):
+        k = np.uint64(i)
+        total = square + vectors[0, k] * vectors[0, k] + vectors[1, k] * vectors[1, k]
+        if len(vectors) == 3:
+            total += vectors[2, k] * vectors[2, k]
+        factor = np.float32(1) / np.sqrt(total)
+        vectors[0, k] *= factor
+        vectors[1, k] *= factor
+        if len(vectors) == 3:
+            vectors[2, k] *= factor
 
 
 @fast

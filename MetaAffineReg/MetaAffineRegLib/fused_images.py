@@ -41,9 +41,9 @@ class FusedImages:
         if isinstance(data_term, IntensityTerm):
             return cls(fixed, moving)
         if isinstance(data_term, NormalizedGradients) and fixed.device.type == "cpu":
-            from .compiled_images import gradients
+            from .compiled_images import edges
 
-            return cls(data_term.normals(*gradients(fixed)), torch.cat(gradients(moving), 1))
+            return cls(edges(fixed, data_term.edge), edges(moving))
         return cls(data_term.fixed_channels(fixed), data_term.moving_channels(moving))
 
     def by_rows(self, every: int) -> "FusedImages":

@@ -243,7 +243,8 @@ class _Stages:
 
     def finished(self, found: Candidates) -> Candidates:
         """Refined on the finest grid, by some of its rows, and judged by all."""
-        found = self.refined(found, self.levels[-1], _REFINE, tolerance=_FINE, every=self.plan.every)
+        every = self.plan.every  # the fewer rows, the less certain is where the criterion is least
+        found = self.refined(found, self.levels[-1], _REFINE, tolerance=_FINE * every, every=every)
         return found if self.plan.every == 1 else self.judged(found, self.levels[-1])
 
     def given_up(self, found: Candidates, level: int) -> Tensor:

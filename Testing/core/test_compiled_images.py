@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from MetaAffineRegLib.backends import BORDER
-from MetaAffineRegLib.compiled_images import bordered_words, gradients
-from MetaAffineRegLib.normalized_gradients import gradients as torch_gradients
+from MetaAffineRegLib.compiled_images import bordered_words, edges
+from MetaAffineRegLib.normalized_gradients import NormalizedGradients, gradients
 
 SHAPES = pytest.mark.parametrize("shape", [(9, 14), (1, 5), (6, 9, 14), (2, 3, 4), (1, 4, 5), (40, 40, 40)])
 
@@ -17,7 +17,7 @@ def images(shape, channels=2, count=3):
 
 @SHAPES
 @pytest.mark.parametrize("threads", [1, 2])
-def test_gradients_are_those_of_torch(shape, threads):
+def test_edges_are_those_of_torch(shape, threads):
     """Around a missing sample there is none; at the border the border counts twice.  The largest images are shared out."""
     given = images(shape)
     given[:, 1] = 1
@@ -26,12 +26,13 @@ def test_gradients_are_those_of_torch(shape, threads):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        found, covered = gradients(given)
+        found, normals = edges(given), edges(given, 0.02)
     finally:
         torch.set_num_threads(before)
-    expected, expected_covered = torch_gradients(given)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
-    assert torch.equal(covered, expected_covered)
+    expected, covered = gradients(given)
+    torch.testing.assert_close(found, torch.cat((expected, covered), 1), rtol=0, atol=1e-6)
+    torch.testing.assert_close(normals, NormalizedGradients(0.02).fixed_channels(given), rtol=0, atol=1e-4)
+    assert torch.equal(found[:, -1:], covered) and torch.equal(normals[:, -1:], covered)
     assert bool((covered[2] == 1).all()) and not bool(covered[0].all())
 
 
