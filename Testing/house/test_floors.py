@@ -21,18 +21,10 @@ PACKAGES = (
 # Rooms of MetaAffineRegLib, a floor a line; each imports only rooms that stand before it.
 LIBRARY = (
     *("errors", "files", "affine", "model_card", "user_models", "freedom", "geometry", "map_figures", "image", "intensity", "lbfgs"),
-    *("triton_terms", "triton_kernels", "backends", "compiling", "threads", "kernels", "compiled_sampling", "sampling", "pyramid"),
+    *("triton_terms", "triton_kernels", "backends", "compiling", "threads"),
+    *("lanes", "kernel_interpolation", "kernels", "compiled_sampling", "sampling", "pyramid"),
     *("data_terms", "normalized_gradients", "correlation", "mutual_information", "regularizer", "objective"),
-    *(
-        "compiled_images",
-        "coverage_bounds",
-        "fused_images",
-        "kernel_intensities",
-        "kernel_edges",
-        "kernel_interpolation",
-        "lanes",
-        "compiled_lbfgs",
-    ),
+    *("compiled_images", "coverage_bounds", "fused_images", "kernel_intensities", "kernel_edges", "compiled_lbfgs"),
     *("fused_objective", "triton_objective", "grids"),
     *(
         "initializer",
@@ -51,7 +43,7 @@ LIBRARY = (
 )
 # What each package may import beyond the standard library and the house.
 FROM_OUTSIDE = {
-    "MetaAffineRegLib": {"numpy", "torch", "numba", "triton"},
+    "MetaAffineRegLib": {"numpy", "torch", "numba", "llvmlite", "triton"},
     "MetaAffineRegCLI": {"numpy", "SimpleITK", "matplotlib", "distributed"},
     "MetaAffineRegMRML": {"numpy", "slicer", "vtk"},
     "MetaAffineRegWidgets": {"slicer", "vtk", "qt", "ctk", "PyTorchUtils", "SampleData"},
