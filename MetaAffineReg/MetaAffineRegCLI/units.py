@@ -41,13 +41,13 @@ class _Part:
     batch: Batch | None = None
     last: bool = False
 
-    def takes(self, pair: Pair) -> bool:
+    def takes(self, pair: Pair, settings: Settings) -> bool:
         """Whether a pair fits in: of the same dimension, and no more than are computed at once."""
         if not self.pairs:
             return True
         dimension = self.pairs[0].fixed.geometry.dimension
         samples = sum(one.fixed.array.size + one.moving.array.size for one in (*self.pairs, pair))
-        fits = len(self.pairs) < registration.pairs_at_once(dimension) and samples <= _MOST_SAMPLES
+        fits = len(self.pairs) < registration.pairs_at_once(dimension, settings) and samples <= _MOST_SAMPLES
         return fits and pair.fixed.geometry.dimension == dimension
 
 
@@ -98,7 +98,7 @@ def _read(units: Iterable[Sequence[Job]], settings: Settings) -> Iterator[_Part]
             except _TROUBLE as error:
                 part.bad.append(failed_line(job.id, sentence(error)))
                 continue
-            if not part.takes(pair):
+            if not part.takes(pair, settings):
                 yield _prepared(part, settings)
                 part = _Part()
             part.jobs.append(job)

@@ -47,13 +47,13 @@ def _hindrance(backend: Backend, device: torch.device, precision: str) -> str | 
 
 @lru_cache
 def _trial(device: torch.device) -> str | None:
-    """Why Triton can't compile and start a kernel there, None where it can."""
+    """Why Triton can't compile and start the kernels there, None where it can."""
     try:
         from .triton_kernels import start
 
         start(device)
     except torch.OutOfMemoryError:
         raise
-    except Exception as error:  # no C compiler, no headers of Python, too old a GPU, an installation that is broken ..
+    except Exception as error:  # no C compiler, no headers of Python, too old a GPU or Triton, a broken installation ..
         return f"Triton can't compile for this GPU ({' '.join(str(error).split()).rstrip('.') or type(error).__name__})"
     return None

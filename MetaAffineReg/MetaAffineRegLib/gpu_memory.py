@@ -7,6 +7,8 @@ import torch
 
 T = TypeVar("T")
 
+_MOST, _SHARE = 2 << 30, 0.125  # bytes, and share of the memory, that the images of a batch and what is made of them may take
+
 ON_CPU = "The memory of the GPU was not enough, so the CPU was used."
 IN_SMALLER_BATCHES = "The memory of the GPU was not enough for all pairs at once, so they were registered in smaller batches."
 
@@ -17,6 +19,11 @@ def report() -> str:
         return f"No GPU that PyTorch can use; the CPU computes (threads: {torch.get_num_threads()})."
     free, total = torch.cuda.mem_get_info()
     return f"{torch.cuda.get_device_name()}: {free / 2**30:.1f} of {total / 2**30:.1f} GB of memory are free."
+
+
+def for_a_batch(device: torch.device) -> int:
+    """Bytes of the memory of a GPU that a batch of pairs is laid out for, the same whatever is free; ``in_parts`` sees to the rest."""
+    return min(_MOST, int(_SHARE * torch.cuda.get_device_properties(device).total_memory))
 
 
 def in_parts(

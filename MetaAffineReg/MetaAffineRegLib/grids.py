@@ -14,7 +14,7 @@ from .fused_images import FusedImages, rows_of
 from .geometry import PairFrame
 from .image import Image
 from .intensity import Window, common_windows, window
-from .objective import Criterion, Objective
+from .objective import AcrossDevices, BatchCriterion, Criterion, Objective
 from .pyramid import pyramid, resample
 from .regularizer import Distortion
 from .threads import share_torch
@@ -85,6 +85,14 @@ class PairGrids:
         return self._criteria[size, data_term]
 
     def _objective(self, size: int, data_term: DataTerm, regularizer: Distortion | None, every: int) -> Criterion:
+        device = self.fixed[size].device
+        if device.type != "cpu":
+            criterion = self._of_images(size, data_term, None, every)
+            assert isinstance(criterion, BatchCriterion)
+            return AcrossDevices(criterion, device, regularizer)
+        return self._of_images(size, data_term, regularizer, every)
+
+    def _of_images(self, size: int, data_term: DataTerm, regularizer: Distortion | None, every: int) -> Criterion:
         compiled = compiled_criterion(self.backend)
         if compiled and compiled.serves(data_term):
             images = self._fused_images(size, data_term)

@@ -47,16 +47,24 @@ class BatchCriterion(ABC):
     """A criterion whose candidates are minimised all at once, by ``lbfgs`` in torch."""
 
     @abstractmethod
-    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """As in ``Criterion``."""
+    def __len__(self) -> int:
+        """As in ``Criterion``, and so what follows."""
+
+    @abstractmethod
+    def value(self, x: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    @abstractmethod
+    def shares(self, x: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def select(self, rows: Tensor) -> Self: ...
 
     @abstractmethod
     def curvature(self, x: Tensor) -> Tensor:
         """The Gauss-Newton part of the Hessian of f at x ``(B, d, d + 1)``, ``(B, n, n)`` in float64, n = d (d + 1)."""
-
-    @abstractmethod
-    def select(self, rows: Tensor) -> Self:
-        """As in ``Criterion``."""
 
     def value_gradient_curvature(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return *self.value_and_gradient(x), self.curvature(x)
@@ -119,6 +127,39 @@ class Objective(BatchCriterion):
     def warped(self, x: Tensor) -> Tensor:
         """moving o phi_x on the fixed grid, ``(B, C, *S)``."""
         return sample(self._moving, self._grid(x))
+
+
+class AcrossDevices(BatchCriterion):
+    """A criterion of images on a GPU, for maps on the CPU, in whose time a GPU would not begin with matrices this small; maps on the GPU,
+    as in training, stay there."""
+
+    def __init__(self, images: BatchCriterion, device: torch.device, regularizer: Distortion | None = None):
+        self._images, self._device, self._regularizer = images, device, regularizer
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def value(self, x: Tensor) -> Tensor:
+        value = self._images.value(x.to(self._device)).to(x.device)
+        return value if self._regularizer is None else value + self._regularizer.value(x)
+
+    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        value, gradient = (found.to(x.device) for found in self._images.value_and_gradient(x.to(self._device)))
+        if self._regularizer is None:
+            return value, gradient
+        more, slope = self._regularizer.value_and_gradient(x)
+        return value + more, gradient + slope
+
+    def curvature(self, x: Tensor) -> Tensor:
+        matrix = self._images.curvature(x.to(self._device)).to(x.device)
+        return matrix if self._regularizer is None else matrix + self._regularizer.curvature(x)
+
+    def shares(self, x: Tensor) -> Tensor:
+        return self._images.shares(x.to(self._device)).to(x.device)
+
+    def select(self, rows: Tensor) -> Self:
+        regularizer = None if self._regularizer is None else self._regularizer.select(rows.to(self._regularizer.inverse.device))
+        return type(self)(self._images.select(rows.to(self._device)), self._device, regularizer)
 
 
 class ParametrizedObjective:

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from . import gpu_memory
 from .backends import Backend, BackendChoice, choose_backend
 from .checkpoint import Model, load
 from .confidence import Status, probability_of_success, status_of
@@ -24,10 +25,8 @@ from .devices import DeviceName, choose_device
 from .errors import Cancelled, InputError
 from .freedom import FreedomName
 from .geometry import Matrix, PairFrame, pair_frame
-from .gpu_memory import in_parts
 from .grids import PairGrids, compiled_criterion
 from .image import Image
-from .initializer import Initializer
 from .model_card import available_models
 from .outcome import Evidence, Outcome
 from .robust import Look
@@ -45,7 +44,7 @@ DEFAULT_MODEL = {
 }
 LEVELS = {2: (16, 32, 64, 128), 3: (12, 24, 48, 96)}
 _LEAST_SHARE = {2: 8, 3: 1}  # pairs, with which a thread has enough to do by itself
-_CHUNK_BYTES = 128 << 20  # of working memory for one batch of pairs
+_CHUNK_BYTES = 128 << 20  # of working memory for one batch of pairs, so that much of it lies in caches
 
 Progress = Callable[[str, float], None]
 
@@ -200,7 +199,7 @@ def batches(
     found: list[tuple[list[int], Batch]] = []
     for dimension, model in sorted(models.items()):
         rows = [row for row, frame in enumerate(frames) if frame.dimension == dimension]
-        size = pairs_at_once(dimension)
+        size = pairs_at_once(dimension, settings)
         for part in (rows[first : first + size] for first in range(0, len(rows), size)):
             found.append((part, Batch([pairs[row] for row in part], [frames[row] for row in part], settings, model, device)))
     return found
@@ -227,7 +226,7 @@ def compute(batch: Batch, report: Progress = lambda stage, fraction: None) -> li
             shares = min(allowed(), len(part) // _LEAST_SHARE[grids.dimension]) if grids.backend == "numba" else 1
             return _over_threads(share, len(part), shares, report)
 
-    found = in_parts(range(len(batch.pairs)), len(batch.pairs), batch.device, work)
+    found = gpu_memory.in_parts(range(len(batch.pairs)), len(batch.pairs), batch.device, work)
     return [replace(result, notes=(*notes, *result.notes)) if notes else result for result, notes in found]
 
 
@@ -298,8 +297,8 @@ def _register_batch(
     """Pairs of one dimension go through all stages together; ``preparation``: the seconds that each took before."""
     started = time.perf_counter()
     levels = LEVELS[grids.dimension]
-    network = _on_device(model.network, device) if model else None
-    start = torch.from_numpy(np.stack([frame.start for frame in frames])).to(device)
+    network = model.network if model else None  # as maps do, it stays on the CPU, see ``AcrossDevices``
+    start = torch.from_numpy(np.stack([frame.start for frame in frames]))
     if settings.method == "robust":
         searched = (settings.freedom, settings.rotation_range, report, settings.data_term)
         outcome = robust_with_second_search(grids, levels, start, network, *searched)
@@ -309,7 +308,7 @@ def _register_batch(
     common = {"seconds": seconds, "device": str(device), "method": settings.method, "model": model.name if model else None}
     return [
         Result(
-            fixed_to_moving_lps=frame.to_lps(outcome.x[row].cpu().numpy()),
+            fixed_to_moving_lps=frame.to_lps(outcome.x[row].numpy()),
             criterion_before=float(outcome.before[row]),
             criterion_after=float(outcome.after[row]),
             evaluations=float(outcome.evaluations[row]),
@@ -319,11 +318,6 @@ def _register_batch(
         )
         for row, frame in enumerate(frames)
     ]
-
-
-def _on_device(network: Initializer, device: torch.device) -> Initializer:
-    """The network there; asking torch to move one that is there already takes as long as some of its steps."""
-    return network if network.L_out.weight.device == device else network.to(device)
 
 
 def _confidence(evidence: Evidence, row: int, frame: PairFrame, finest: int, data_term: DataTermChoice) -> Confidence:
@@ -370,8 +364,11 @@ def _model(settings: Settings, dimension: int) -> Model | None:
     return model
 
 
-def pairs_at_once(dimension: int) -> int:
-    """Pairs a batch so that grids, images and their derivatives keep to the working memory."""
+def pairs_at_once(dimension: int, settings: Settings) -> int:
+    """Pairs a batch so that grids, images and their derivatives keep to the working memory; on a GPU, which has enough to do only with
+    many, to that of the GPU."""
     samples = LEVELS[dimension][-1] ** dimension
     floats = 2 * 4 / 3 + 2 * dimension + 5
-    return max(1, math.floor(_CHUNK_BYTES / (4 * samples * floats)))
+    device = choose_device(settings.device)
+    working = _CHUNK_BYTES if device.type == "cpu" else gpu_memory.for_a_batch(device)
+    return max(1, math.floor(working / (4 * samples * floats)))

@@ -18,7 +18,7 @@ from .sampling import axis_coordinates, sample_mapped
 from .threads import share_torch
 
 Translations = Literal["search", "mass", "centre"]
-_NUMBERS = 1 << 19  # of features at a time: what a processor's cache holds
+_NUMBERS, _NUMBERS_ON_GPU = 1 << 19, 1 << 27  # of features at a time: what a processor's cache holds, and half a gigabyte
 _SMALL = 1 << 11  # samples of a grid on which trying all translations one by one takes less than the transforms
 _PSI = 1.533751168755204  # the real root of psi^4 = psi + 4
 
@@ -68,7 +68,7 @@ def starts(
         matrices = matrices.repeat_interleave(each, 1)
         offsets = matrices @ shifts[..., None] + base[:, None, :, d:]
         return torch.cat((matrices, offsets), -1), values
-    middle = [centre_of_mass(image) if translations == "mass" else base.new_zeros(batch, d) for image in (fixed, moving)]
+    middle = [centre_of_mass(image).to(base) if translations == "mass" else base.new_zeros(batch, d) for image in (fixed, moving)]
     offsets = middle[1][:, None, :, None] - matrices @ middle[0][:, None, :, None]
     return torch.cat((matrices, offsets), -1), base.new_zeros(matrices.shape[:2])
 
@@ -93,7 +93,8 @@ def _search(
     else:
         trial = _ByTransforms(fixed, moving, features, backend)
     batch, count = matrices.shape[:2]
-    rotations_at_once = max(1, _NUMBERS // (trial.fields * (2 * n) ** d))
+    numbers = _NUMBERS if fixed.device.type == "cpu" else _NUMBERS_ON_GPU
+    rotations_at_once = max(1, numbers // (trial.fields * (2 * n) ** d))
     pairs_at_once = max(1, rotations_at_once // count)
     parts = [
         (slice(pair, pair + pairs_at_once), slice(turn, turn + rotations_at_once))
@@ -103,10 +104,11 @@ def _search(
     # The moving image, turned, on a grid twice as wide: then no shift within half the fixed image wraps around.
     wide = torch.cat((2 * matrices, offset.expand(-1, count, -1, -1)), -1)
     found = matrices.new_empty(batch, count, each, d + 1)
+    wide = wide.to(fixed.device)
 
     def search(first: int, last: int) -> None:
         for pairs, turns in parts[first:last]:
-            found[pairs, turns] = _lowest(trial.values(pairs, wide[pairs, turns]), each)
+            found[pairs, turns] = _lowest(trial.values(pairs, wide[pairs, turns]), each).to(found.device)
 
     share_torch(search, len(parts), batch * count * trial.fields * (2 * n) ** d)
     found = found.flatten(1, 2)

@@ -16,6 +16,7 @@ import torch
 import triton
 import triton.language as tl
 
+from . import triton_terms
 from .triton_terms import dot
 
 TILE = 128  # samples at a time, one a thread
@@ -24,10 +25,16 @@ _NUMBERS = ("columns", "rows", "planes", "pieces")  # no kernel is compiled for 
 
 
 def start(device: torch.device) -> None:
-    """Compile and start a kernel; raises whatever keeps Triton from it."""
-    sums, totals = torch.ones(1, 2, 1, device=device), torch.empty(1, 1, dtype=torch.float64, device=device)
+    """Compile and start kernels, on an image of 8 x 8 samples; raises whatever keeps Triton from it."""
+    fixed, words = torch.ones(1, 2, 64, device=device), torch.zeros(1, 144, dtype=torch.int64, device=device)
+    x = torch.eye(2, 3, dtype=torch.float64, device=device)[None]
+    sums, totals = torch.empty(1, 1, 19, device=device), torch.empty(1, 19, dtype=torch.float64, device=device)
+    terms = {"TERM": triton_terms.overlap_mean_squares, "CURVE": triton_terms.curve_overlap_mean_squares}
+    sizes = {"FIXED": 2, "WORDS": 1, "BORDER": 2, "D": 2, "TILE": TILE, "TILES": TILES}
     with torch.cuda.device_of(sums):
-        add_pieces[1,](sums, totals, 2, NUMBERS=1, WIDTH=16, AT_ONCE=16)
+        pair = torch.zeros(1, dtype=torch.int64, device=device)
+        sum_curvatures[1,](fixed, words, x, pair, sums, 0.0, 8, 8, 1, 1, **terms, **sizes, num_warps=TILE // 32)
+        add_pieces[1,](sums, totals, 1, NUMBERS=19, WIDTH=32, AT_ONCE=16)
 
 
 @triton.jit(do_not_specialize=_NUMBERS)
@@ -49,10 +56,10 @@ def sum_costs(
     for start in range(first, min(first + TILE * TILES, _samples(sizes, D)), TILE):
         shown, at, channels = _read(fixed, words, places, start, sizes, FIXED, WORDS, BORDER, D, TILE)
         values = [channel[0] for channel in channels]
-        a, b, a_by_channel, b_by_channel, a_by_matrix, b_by_matrix = TERM(shown, values, matrix, constant, D)
-        cost, content = cost + a, content + b
-        by_cost = _add_by_map(by_cost, a_by_channel, a_by_matrix, channels, at, D)
-        by_content = _add_by_map(by_content, b_by_channel, b_by_matrix, channels, at, D)
+        found = TERM(shown, values, matrix, constant, D)
+        cost, content = cost + found[0], content + found[1]
+        by_cost = _add_by_map(by_cost, found[2], found[4:5], channels, at, D)
+        by_content = _add_by_map(by_content, found[3], found[5:6], channels, at, D)
     sums += program * (2 + 2 * D * (D + 1))
     _store(sums, tl.sum(cost) + nothing, by_cost, D)
     _store(sums + 1 + D * (D + 1), tl.sum(content), by_content, D)
@@ -77,8 +84,7 @@ def sum_curvatures(
     for start in range(first, min(first + TILE * TILES, _samples(sizes, D)), TILE):
         shown, at, channels = _read(fixed, words, places, start, sizes, FIXED, WORDS, BORDER, D, TILE)
         values = [channel[0] for channel in channels]
-        _, more, _, _, _, _ = TERM(shown, values, matrix, constant, D)
-        content += more
+        content += TERM(shown, values, matrix, constant, D)[1]
         moments = _products(at, D + 1)
         weights, vectors = CURVE(shown, values, matrix, constant, D)
         for r in tl.static_range(len(weights)):
@@ -209,11 +215,12 @@ def _slopes(by_channel, channels, D: tl.constexpr):
 
 @triton.jit
 def _add_by_map(totals, by_channel, by_matrix, channels, at, D: tl.constexpr):
-    """Totals ``(d, d + 1)`` and the derivatives of these samples by the map; by_matrix: what they depend on its matrix besides."""
+    """Totals ``(d, d + 1)`` and the derivatives of these samples by the map; by_matrix: one, how they depend on its
+    matrix besides, or none."""
     slopes = _slopes(by_channel, channels, D)
     totals = [[totals[i][j] + slopes[i] * at[j] for j in (0, 1, 2, 3)[: D + 1]] for i in (0, 1, 2)[:D]]
-    if by_matrix is not None:
-        totals = [[totals[i][j] + by_matrix[i][j] for j in (0, 1, 2)[:D]] + [totals[i][D]] for i in (0, 1, 2)[:D]]
+    if len(by_matrix) == 1:
+        totals = [[totals[i][j] + by_matrix[0][i][j] for j in (0, 1, 2)[:D]] + [totals[i][D]] for i in (0, 1, 2)[:D]]
     return totals
 
 

@@ -6,6 +6,7 @@ It needs triton, which a build of torch for CUDA brings along on Linux; ``object
 import math
 from collections.abc import Callable
 from copy import copy
+from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -130,8 +131,9 @@ def _pairs(count: int) -> list[tuple[int, int]]:
     return [(i, j) for i in range(count) for j in range(i, count)]
 
 
+@lru_cache
 def _places_in_matrix(d: int, device: torch.device) -> Tensor:
-    """Which of the sums of ``sum_curvatures`` is which entry of the Gauss-Newton matrix, ``(n, n)``."""
+    """Which of the sums of ``sum_curvatures`` is which entry of the Gauss-Newton matrix, ``(n, n)``; kept."""
     directions, moments = _pairs(d), _pairs(d + 1)
     entries = [(i, k) for i in range(d) for k in range(d + 1)]
     rows = [

@@ -5,7 +5,7 @@ Each term has two functions of the channels ``fixed`` and ``moving`` of a sample
 ``kernel_edges``, of the matrix of the map, of the term's constant (the inverse square of a scale, or the square of an edge) and of the
 dimension D:
 
-- cost, content, half the derivatives of both by the moving channels, and half those by the matrix (None where there are none);
+- cost, content, half the derivatives of both by the moving channels, and half those by the matrix where there are any;
 - the weights w and the vectors r over the channels of ``curve_..``: the Gauss-Newton curvature of the cost is 2 sum w (r . moving')^2.
 """
 
@@ -16,7 +16,7 @@ import triton.language as tl
 @triton.jit
 def mean_squares(fixed, moving, matrix, constant, D: tl.constexpr):
     residual, zero = moving[0] - fixed[0], tl.zeros_like(fixed[0])
-    return residual * residual, zero, [residual, zero], [zero, zero], None, None
+    return residual * residual, zero, [residual, zero], [zero, zero]
 
 
 @triton.jit
@@ -30,7 +30,7 @@ def overlap_mean_squares(fixed, moving, matrix, constant, D: tl.constexpr):
     f, c, v, m = fixed[0], fixed[1], moving[0], moving[1]
     residual, weight = c * v - m * f, c * m
     zero = tl.zeros_like(f)
-    return residual * residual, weight * weight, [residual * c, -residual * f], [zero, weight * c], None, None
+    return residual * residual, weight * weight, [residual * c, -residual * f], [zero, weight * c]
 
 
 @triton.jit
@@ -48,7 +48,7 @@ def unexplained_content(fixed, moving, matrix, constant, D: tl.constexpr):
     share_moving, share_fixed = 1 / (1 + square_moving * constant), 1 / (1 + square_fixed * constant)
     slope = share * share * residual
     by_content = [share_moving * share_moving * shown_moving * c, share_fixed * share_fixed * shown_fixed * f]
-    return square * share, square_moving * share_moving + square_fixed * share_fixed, [slope * c, -slope * f], by_content, None, None
+    return square * share, square_moving * share_moving + square_fixed * share_fixed, [slope * c, -slope * f], by_content
 
 
 @triton.jit
@@ -62,14 +62,14 @@ def curve_unexplained_content(fixed, moving, matrix, constant, D: tl.constexpr):
 def unexplained_of_fixed(fixed, moving, matrix, constant, D: tl.constexpr):
     side = moving[1] * fixed[0]
     cost, content, slope, by_side, by_content = _unexplained(fixed, moving, side, fixed[0], constant)
-    return cost, content, [slope * fixed[1], by_side - slope * fixed[0]], [tl.zeros_like(side), by_content], None, None
+    return cost, content, [slope * fixed[1], by_side - slope * fixed[0]], [tl.zeros_like(side), by_content]
 
 
 @triton.jit
 def unexplained_of_moving(fixed, moving, matrix, constant, D: tl.constexpr):
     side = fixed[1] * moving[0]
     cost, content, slope, by_side, by_content = _unexplained(fixed, moving, side, fixed[1], constant)
-    return cost, content, [slope * fixed[1] + by_side, -slope * fixed[0]], [by_content, tl.zeros_like(side)], None, None
+    return cost, content, [slope * fixed[1] + by_side, -slope * fixed[0]], [by_content, tl.zeros_like(side)]
 
 
 @triton.jit

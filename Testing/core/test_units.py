@@ -51,7 +51,7 @@ def test_pairs_held_at_a_time_do_not_grow_with_the_table(folder, overlap, most):
 
 def test_parts_are_as_large_as_is_computed_at_once(folder, monkeypatch):
     """Five pairs where two are computed at once; the transforms are the same but for rounding."""
-    monkeypatch.setattr(registration, "pairs_at_once", lambda dimension: 2)
+    monkeypatch.setattr(registration, "pairs_at_once", lambda dimension, settings: 2)
     whole, sizes = registration.compute, []
     monkeypatch.setattr(registration, "compute", lambda batch, *more: sizes.append(len(batch.pairs)) or whole(batch, *more))
     assert [line["done"] for line in register_unit(jobs(5), HOW, folder)] == ["yes"] * 5
