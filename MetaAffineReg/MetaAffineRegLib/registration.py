@@ -1,7 +1,7 @@
 """Registration of pairs of images: which method, in which batches, on which device.
 
 Methods
-robust  many starts, few basins, and a word on how sure the result is (see ``robust`` and ``second_search``)
+robust  many starts, few basins, and a word on how sure the result is (see ``robust`` and ``searches``)
 plain, learn, comb  the paper's, from one start (see ``single_start``)
 """
 
@@ -30,7 +30,7 @@ from .image import Image
 from .model_card import available_models
 from .outcome import Evidence, Outcome
 from .robust import Look
-from .second_search import DATA_TERM_CHOICES, DataTermChoice, robust_with_second_search
+from .searches import DATA_TERM_CHOICES, DataTermChoice, robust_until_sure
 from .single_start import single_start
 from .threads import allowed, share_out, torch_in_one_thread
 
@@ -55,7 +55,7 @@ class Settings:
 
     method: see the module; freedom: what the map may do; model: name of a shipped model or a file, None for the default
     of the method and dimension; rotation_range: degrees around the start within which robust searches, 180 for all; data_term: what
-    robust compares, see ``second_search``; device: where to compute; outside: what the finest levels of the paper's methods make of
+    robust compares, see ``searches``; device: where to compute; outside: what the finest levels of the paper's methods make of
     samples that one image lacks, see ``single_start``; precision: of the images (maps are float64 throughout); backend: what
     computes the criterion, see ``backends``.
     """
@@ -301,7 +301,7 @@ def _register_batch(
     start = torch.from_numpy(np.stack([frame.start for frame in frames]))
     if settings.method == "robust":
         searched = (settings.freedom, settings.rotation_range, report, settings.data_term)
-        outcome = robust_with_second_search(grids, levels, start, network, *searched)
+        outcome = robust_until_sure(grids, levels, start, network, *searched)
     else:
         outcome = single_start(grids, levels, start, settings.method, network, settings.freedom, settings.outside, report)
     seconds = preparation + (time.perf_counter() - started) / len(frames)

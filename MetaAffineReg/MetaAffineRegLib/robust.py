@@ -40,7 +40,7 @@ _RANGE_SLACK = 10.0  # degrees: starts at the end of the range may still be led 
 _POLISH = 6  # iterations from each start on the coarsest grid
 _SIFTING = 2  # iterations after which the best of many starts are chosen
 _UNLEARNED = 8  # iterations of the unlearned branch
-_REFINE = 20  # iterations on each of the two finest grids
+_REFINE = 40  # iterations on each of the two finest grids, which few need
 _BACK = 10  # iterations of the way back
 _ROUGH, _FINE = 3e-2, 5e-3  # samples: steps below end a refinement, on the way and where its end counts
 
@@ -56,7 +56,8 @@ class Plan:
     polished: how many of them are refined on that level; starts: how many of these go on; learned, unlearned: the branches they take,
     unlearned being the freedom of its maps (None leaves it out) and unlearned_starts how many take it, sifted: chosen of so many after
     some iterations (None: without); led: a network that reads what is compared takes the place of both branches, from all starts, and of
-    each pair so many go on after its first level; basins: how many stay for the third and for the fourth level; margins: of the starts and
+    each pair so many go on after its first level; sieved: of so many basins some iterations on the third level tell which are the best
+    (None: the values on the second do); basins: how many stay for the third and for the fourth level; margins: of the starts and
     of these basins only such whose value is that close to the best; features: of the search; coarse, fine: data terms of the first two
     and of the last two levels; gamma: weight of the regularizer; curvature: whether the Gauss-Newton matrix is the initial Hessian of
     L-BFGS; witness: data term whose values at the result tell how sure it is, None for those of fine; sees: data term whose gradients
@@ -77,7 +78,8 @@ class Plan:
     led: int | None = None
     unlearned: FreedomName | None = "rigid"
     unlearned_starts: int = 8
-    basins: tuple[int, int] = (4, 2)
+    sieved: int | None = 8
+    basins: tuple[int, int] = (3, 2)
     margins: tuple[float, float, float] = (0.05, 0.1, 0.04)
     features: Features = INTENSITY_WAVES
     coarse: DataTerm = unexplained_content
@@ -100,10 +102,31 @@ _EDGES = Plan(
     fine=normalized_gradients,
     learned=False,
 )
-_EDGES_2D = replace(_EDGES, rotations=36, search=1, starts=40, unlearned_starts=40, basins=(8, 3), margins=(0.2, 0.2, 0.1))
+_EDGES_2D = replace(_EDGES, rotations=36, search=1, starts=40, unlearned_starts=40, sieved=48, basins=(6, 3), margins=(0.2, 0.2, 0.1))
 # In space centres on each other do better than a search of translations where something fills the field of view.
-_SPACE = Plan(rotations=12, centred=30, polished=200, starts=24, sifted=24, unlearned_starts=6, led=16, margins=(0.2, 0.1, 0.04))
-_EDGES_3D = replace(_SPACE, centred=60, learned=False, features=_EDGES.features, coarse=normalized_gradients, fine=faint_gradients, every=2)
+_SPACE = Plan(
+    rotations=12,
+    centred=30,
+    polished=200,
+    starts=24,
+    sifted=24,
+    unlearned_starts=6,
+    led=16,
+    sieved=None,
+    basins=(4, 2),
+    margins=(0.2, 0.1, 0.04),
+)
+_EDGES_3D = replace(
+    _SPACE,
+    rotations=6,
+    learned=False,
+    sieved=12,
+    basins=(2, 2),
+    features=_EDGES.features,
+    coarse=normalized_gradients,
+    fine=faint_gradients,
+    every=2,
+)
 _TERMS: dict[Look, DataTerm] = {
     "correlation": correlation,
     "local-correlation": local_correlation,
@@ -247,6 +270,12 @@ class _Stages:
         found = self.refined(found, self.levels[-1], _REFINE, tolerance=_FINE * every, every=every)
         return found if self.plan.every == 1 else self.judged(found, self.levels[-1])
 
+    def sieved(self, found: Candidates) -> Candidates:
+        """The best basins, where the plan says so, after some iterations on the third level."""
+        if self.plan.sieved is None:
+            return found
+        return self.refined(found.best(self.plan.sieved, self.plan.margins[0]), self.levels[2], _SIFTING, every=2)
+
     def given_up(self, found: Candidates, level: int) -> Tensor:
         """Of which pairs the best map leaves too much of both images unexplained on the second or third level, number 1 or 2, ``(B,)``."""
         x, _ = found.ranked(0)
@@ -321,7 +350,7 @@ def robust(
         if plan.unlearned:
             report("unlearned steps", 0.4)
             judged = judged.joined(stages.unlearned(found))
-    found = judged.best(plan.basins[0], plan.margins[1])
+    found = stages.sieved(judged).best(plan.basins[0], plan.margins[1])
     report(f"refinement on a grid of {levels[2]}{_so_far(found, stages)}", 0.5)
     given_up = stages.given_up(found, 1)
     found = _spared(found, given_up, lambda rest: stages.refined(rest, levels[2], _REFINE)).best(2)

@@ -9,7 +9,7 @@ from torch import Tensor
 from MetaAffineRegLib.affine import identity, mean_squared_distance
 from MetaAffineRegLib.initializer import Initializer
 from MetaAffineRegLib.registration import LEVELS
-from MetaAffineRegLib.second_search import robust_with_second_search
+from MetaAffineRegLib.searches import robust_until_sure
 from MetaAffineRegLib.single_start import single_start
 
 from .pairs import PairMaker, Pairs
@@ -41,7 +41,7 @@ def register_pairs(pairs: Pairs, network: Initializer | None, method: str) -> Te
     d = pairs.truth.shape[1]
     start = identity(len(pairs.truth), d, device=pairs.truth.device)
     if method == "robust":
-        return robust_with_second_search(pairs.grids, LEVELS[d], start, network, "affine", 180.0, _silent).x
+        return robust_until_sure(pairs.grids, LEVELS[d], start, network, "affine", 180.0, _silent).x
     if method == "plain" or network is None:
         return single_start(pairs.grids, LEVELS[d], start, "plain", None, "affine", "overlap", _silent).x
     return single_start(pairs.grids, LEVELS[d], start, method, network, "affine", "overlap", _silent).x

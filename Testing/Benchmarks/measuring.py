@@ -16,7 +16,7 @@ from scoring import Errors, KnownPair, errors, wilson
 
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.registration import MethodName, Result, Settings, register
-from MetaAffineRegLib.second_search import DataTermChoice
+from MetaAffineRegLib.searches import DataTermChoice
 
 SECONDS_OF_SILENCE = 20.0
 

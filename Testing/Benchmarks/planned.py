@@ -16,7 +16,7 @@ from MetaAffineRegLib.grids import PairGrids
 from MetaAffineRegLib.outcome import Evidence
 from MetaAffineRegLib.registration import DEFAULT_MODEL, LEVELS
 from MetaAffineRegLib.robust import Plan, robust
-from MetaAffineRegLib.second_search import robust_with_second_search
+from MetaAffineRegLib.searches import robust_until_sure
 
 _TOGETHER = {2: 32, 3: 1}  # pairs
 
@@ -49,7 +49,7 @@ def run_plan(pairs: Sequence[KnownPair], plan: Plan | None, device: str) -> Plan
         grids = PairGrids.of(images, frames, sizes, dtype=torch.float32, device=on, backend=backend)
         start = torch.from_numpy(np.stack([frame.start for frame in frames])).to(on)
         common = (grids, LEVELS[dimension], start, network, "affine", 180.0, lambda stage, fraction: None)
-        outcome = robust_with_second_search(*common) if plan is None else robust(*common, plan)  # type: ignore[arg-type]
+        outcome = robust_until_sure(*common) if plan is None else robust(*common, plan)  # type: ignore[arg-type]
         assert outcome.evidence is not None
         transforms += [frame.to_lps(outcome.x[row].cpu().numpy()) for row, frame in enumerate(frames)]
         evidence.append(outcome.evidence)

@@ -10,7 +10,7 @@ from planned import run_plan
 from scoring import KnownPair, read_pairs, read_table
 
 from MetaAffineRegLib.robust import PLANS, Look
-from MetaAffineRegLib.second_search import DATA_TERM_CHOICES
+from MetaAffineRegLib.searches import DATA_TERM_CHOICES
 
 TASKS = ("mri", "mri-crop", "mri-contrast", "v-contrast")
 

@@ -11,7 +11,7 @@ from core.test_register_command import matrix_of
 from MetaAffineRegCLI import batch, register
 from MetaAffineRegCLI.options import add_registration_options, settings_of
 from MetaAffineRegLib.registration import Settings
-from MetaAffineRegLib.second_search import DATA_TERM_CHOICES
+from MetaAffineRegLib.searches import DATA_TERM_CHOICES
 
 TRUTH = affine(40, (6, -4, 0))
 

@@ -240,7 +240,7 @@ def test_another_contrast_is_registered_and_edges_say_how_sure_that_is(results, 
 
 def test_edges_are_the_witness_of_the_result():
     """Unexplained is what edges leave at the map that was found, and the margin is that of edges, not of the term."""
-    from core.test_second_search import settings
+    from core.test_searches import settings
     from MetaAffineRegLib.robust import PLANS, robust
 
     pairs = [(made(SLICE), made(SLICE, TRUTH))]

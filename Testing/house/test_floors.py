@@ -39,7 +39,7 @@ LIBRARY = (
         "outcome",
         "confidence",
     ),
-    *("robust", "second_search", "single_start", "registration"),
+    *("robust", "searches", "single_start", "registration"),
 )
 # What each package may import beyond the standard library and the house.
 FROM_OUTSIDE = {

@@ -26,11 +26,11 @@ def test_every_choice_is_a_setting_of_the_library(panel):
 def test_choices_are_those_of_the_library_and_have_words_of_their_own(choice):
     import typing
 
-    from MetaAffineRegLib import backends, devices, freedom, registration, second_search
+    from MetaAffineRegLib import backends, devices, freedom, registration, searches
 
     library = {
         Freedom: freedom.FREEDOMS,
-        DataTerm: second_search.DATA_TERM_CHOICES,
+        DataTerm: searches.DATA_TERM_CHOICES,
         Method: registration.METHODS,
         Device: typing.get_args(devices.DeviceName),
         Backend: typing.get_args(backends.BackendChoice),

@@ -1,4 +1,4 @@
-"""The second search: only where the first is not sure, and never for worse."""
+"""Further searches: only where those before are not sure, and never for worse."""
 
 import dataclasses
 
@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from core.made_images import affine, distance, lattice, made
-from MetaAffineRegLib import second_search
+from MetaAffineRegLib import searches
 from MetaAffineRegLib.confidence import probability_of_success, status_of
 from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.grids import PairGrids
 from MetaAffineRegLib.image import Image
 from MetaAffineRegLib.registration import LEVELS
 from MetaAffineRegLib.robust import PLANS, Plan, robust
-from MetaAffineRegLib.second_search import robust_with_second_search
+from MetaAffineRegLib.searches import robust_until_sure
 
 SLICE = lattice((100, 80, 1), (1.0, 1.2, 3.0))
 
@@ -26,6 +26,7 @@ def symmetric():
 
 EASY = made(SLICE), made(SLICE, affine(25, (4, -3, 0)))
 HARD = (symmetric(), symmetric())  # turned by nothing, or by half a turn: none can tell
+STRANGERS = EASY[0], Image.checked(np.random.default_rng(1).random((1, 80, 100)), SLICE)
 
 
 def settings(pairs):
@@ -44,7 +45,7 @@ def plans(monkeypatch):
         tried.append((len(grids), others[6]))
         return robust(grids, *others)
 
-    monkeypatch.setattr(second_search, "robust", search)
+    monkeypatch.setattr(searches, "robust", search)
     return tried
 
 
@@ -56,12 +57,12 @@ def first_search(pairs):
 @pytest.mark.parametrize("data_term", ["auto", "intensities"])
 def test_only_pairs_that_are_not_sure_are_searched_again(plans, monkeypatch, data_term):
     thorough = Plan(rotations=40, margins=(0.2, 0.2, 0.08))  # little more, to be quick
-    monkeypatch.setattr(second_search, "THOROUGH", {2: thorough})
+    monkeypatch.setattr(searches, "THOROUGH", {("intensities", 2): thorough})
     pairs = [EASY, HARD, EASY]
     alone = first_search(pairs)
     sure = [probability_of_success(alone.evidence, row) > 0.95 for row in range(3)]
     assert sure == [True, False, True]
-    outcome = robust_with_second_search(*settings(pairs), data_term)
+    outcome = robust_until_sure(*settings(pairs), data_term)
     assert plans == [(3, PLANS["intensities", 2]), (1, PLANS["edges", 2] if data_term == "auto" else thorough)]
     torch.testing.assert_close(outcome.x[[0, 2]], alone.x[[0, 2]], rtol=0, atol=0)
     assert (outcome.evaluations > alone.evaluations).tolist() == [False, True, False]
@@ -69,8 +70,25 @@ def test_only_pairs_that_are_not_sure_are_searched_again(plans, monkeypatch, dat
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("data_term", ["auto", "edges"])
+def test_what_has_failed_by_edges_is_searched_thoroughly(plans, monkeypatch, data_term):
+    """A pair of strangers fails, a symmetric one is doubtful only."""
+    thorough = dataclasses.replace(PLANS["edges", 2], rotations=40)
+    monkeypatch.setattr(searches, "THOROUGH", {("edges", 2): thorough})
+    told = []
+    *common, _ = settings([HARD, STRANGERS])
+    outcome = robust_until_sure(*common, lambda stage, share: told.append((stage, share)), data_term)
+    before = [(2, PLANS["intensities", 2])] if data_term == "auto" else []
+    assert plans == [*before, (2, PLANS["edges", 2]), (1, thorough)]
+    assert status_of(probability_of_success(outcome.evidence, 1)) == "failed"
+    assert any(stage.startswith("third search: " if before else "second search: ") for stage, _ in told)
+    shares = [share for stage, share in told if stage]
+    assert shares == sorted(shares) and shares[-1] <= 1
+
+
+@torch.no_grad()
 def test_edges_alone_are_searched_once(plans):
-    outcome = robust_with_second_search(*settings([EASY, HARD]), "edges")
+    outcome = robust_until_sure(*settings([EASY, HARD]), "edges")
     assert plans == [(2, PLANS["edges", 2])]
     assert outcome.evidence.edges.tolist() == [True, True]
 
@@ -90,8 +108,8 @@ def test_the_more_probable_result_stays(monkeypatch):
             found, x=found.x + 1, evidence=dataclasses.replace(found.evidence, unexplained=unexplained, margin=margin)
         )
 
-    monkeypatch.setattr(second_search, "robust", search)
-    outcome = robust_with_second_search(*settings([HARD, EASY, HARD]))
+    monkeypatch.setattr(searches, "robust", search)
+    outcome = robust_until_sure(*settings([HARD, EASY, HARD]))
     assert outcome.evidence.edges.tolist() == [False, False, True]
     torch.testing.assert_close(outcome.x[:2], first.x[:2])
     assert float((outcome.x[2] - first.x[2]).abs().min()) > 0.1
@@ -106,7 +124,7 @@ def test_another_contrast_is_registered_by_edges(plans):
     shades = np.array([2.0, 9, 4, 7, 1, 8, 3, 6, 2, 5, 9, 1] * 5)
     other = Image.checked(shades[moving.array.astype(int)] * np.linspace(0.8, 1.2, 100), SLICE)
     grids, levels, start, *rest = settings([(fixed, other)])
-    outcome = robust_with_second_search(grids, levels, start, *rest)
+    outcome = robust_until_sure(grids, levels, start, *rest)
     assert outcome.evidence.edges.tolist() == [True] and len(plans) == 2
     frame = pair_frame(fixed.geometry, other.geometry)
     assert distance(frame.to_lps(outcome.x[0].numpy()), truth, SLICE) < 1.0
@@ -115,7 +133,7 @@ def test_another_contrast_is_registered_by_edges(plans):
 
 @torch.no_grad()
 def test_sure_pairs_cost_one_search(plans):
-    robust_with_second_search(*settings([EASY]))
+    robust_until_sure(*settings([EASY]))
     assert plans == [(1, PLANS["intensities", 2])]
 
 
@@ -124,7 +142,7 @@ def test_progress_never_falls(plans):
     """The second search goes on where the first ended."""
     told = []
     *common, _ = settings([EASY, HARD])
-    robust_with_second_search(*common, lambda stage, share: told.append((stage, share)))
+    robust_until_sure(*common, lambda stage, share: told.append((stage, share)))
     shares = [share for stage, share in told if stage]
     assert len(plans) == 2 and shares == sorted(shares) and shares[-1] <= 1
     assert any(stage.startswith("second search: ") for stage, _ in told)
@@ -143,7 +161,7 @@ def test_intensities_are_given_up_pair_by_pair_where_neither_image_is_explained(
     assert kept < 0.3 and dropped == torch.inf and probability_of_success(first.evidence, 1) == 0
     torch.testing.assert_close(first.x[0], first_search([EASY]).x[0], rtol=0, atol=1e-9)
     assert bool(torch.isfinite(first.after).all())
-    monkeypatch.setattr(second_search, "_GIVING_UP", {2: giving_up})
-    outcome = robust_with_second_search(grids, levels, start, *rest)
+    monkeypatch.setattr(searches, "_GIVING_UP", {2: giving_up})
+    outcome = robust_until_sure(grids, levels, start, *rest)
     assert plans == [(2, giving_up), (1, PLANS["edges", 2])]
     assert outcome.evidence.edges.tolist() == [False, True]
