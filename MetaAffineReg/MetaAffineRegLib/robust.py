@@ -5,7 +5,8 @@
 2. From each, in one batch on the coarse grids, the learned steps; and from the few best, unlearned, L-BFGS over the rigid maps.  In
    space the learned steps set out from all starts, those of step 1 and others on the centres, and the best go on from level to level.
 3. The judge is equation (1) with the share of content left unexplained as D, and the distortion as S.  The best distinct basins, the
-   given start among those judged, are refined with the freedom asked for; on each finer grid fewer of them stay.
+   given start among those judged, are refined with the freedom asked for: a few iterations on the third grid tell which go on, and on
+   each finer grid fewer of them stay.
 4. The best at the finest grid is the result: never worse than the start by the criterion.
 """
 

@@ -23,7 +23,9 @@ DataTermChoice = Literal["auto", "intensities", "edges", "correlation", "local-c
 DATA_TERM_CHOICES: tuple[DataTermChoice, ...] = get_args(DataTermChoice)
 # More of everything; by intensities in space it would take a minute.
 THOROUGH: dict[tuple[DataTermChoice, int], Plan] = {
-    ("intensities", 2): Plan(rotations=64, each=3, polished=192, starts=60, unlearned_starts=60, basins=(10, 4), margins=(0.2, 0.2, 0.08)),
+    ("intensities", 2): Plan(
+        rotations=64, each=3, polished=192, starts=60, unlearned_starts=60, sieved=24, basins=(10, 4), margins=(0.2, 0.2, 0.08)
+    ),
     ("edges", 2): replace(
         PLANS["edges", 2],
         rotations=72,

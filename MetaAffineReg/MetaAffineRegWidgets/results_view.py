@@ -153,7 +153,7 @@ def _row(title: str, cells: list[str], bold: int) -> str:
 
 
 def _stages(stages: tuple[tuple[str, float], ...]) -> list[tuple[str, float]]:
-    """Seconds by kind of stage: the levels of one refinement together, and all of a second search."""
+    """Seconds by kind of stage: the levels of one refinement together, and all of each further search."""
     total: dict[str, float] = {}
     for name, seconds in stages:
         kind = name.split(":")[0].split(" on a grid")[0].split(" onto")[0]

@@ -280,9 +280,12 @@ def _card(arguments: argparse.Namespace, trained_on: int, held_out: int) -> dict
 
 def _without_paths(arguments: argparse.Namespace) -> list[str]:
     """The options that shaped the weights, as words."""
+    without = {"data", "output", "device", "save_every", "resume"}
+    if arguments.from_model:
+        without |= {"levels", "lstm_steps", "gradient_input", "data_term"}  # that model's count
     words = []
     for name, value in vars(arguments).items():
-        if name not in ("data", "output", "device", "save_every", "resume") and value is not None:
+        if name not in without and value is not None:
             words += [f"--{name.replace('_', '-')}", *(map(str, value) if isinstance(value, list) else [str(value)])]
     return words
 

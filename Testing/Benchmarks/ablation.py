@@ -17,7 +17,7 @@ TASKS = ("hands", "brain", "mri", "mri-affine", "mri-180", "mri-crop")
 _ALL = (torch.inf, torch.inf, torch.inf)
 CHANGES: dict[str, dict[str, object] | None] = {
     "as it is": None,
-    "no second search (nor in the rows below)": {},
+    "no further search (nor in the rows below)": {},
     "learned steps alone, no unlearned branch": {"unlearned": None},
     "classical: no learned steps, L-BFGS over affine maps from every start": {
         "learned": False,
@@ -32,6 +32,7 @@ CHANGES: dict[str, dict[str, object] | None] = {
     "12 rotations": {"rotations": 12},
     "all starts and basins to the end of their stage": {"margins": _ALL},
     "one basin after the second level": {"basins": (1, 1)},
+    "basins by their values on the second level, not sieved": {"sieved": None, "basins": (4, 2)},
     "no regularizer": {"gamma": 0.0},
     "no robust function: content in squares": {"coarse": UnexplainedContent(10.0), "fine": UnexplainedContent(10.0)},
     "mean squares, zero outside, overlap on the finest two": {"coarse": mean_squares, "fine": overlap_mean_squares, "gamma": 0.0},
@@ -40,13 +41,14 @@ CHANGES: dict[str, dict[str, object] | None] = {
 }
 CHANGES_IN_SPACE: dict[str, dict[str, object] | None] = {
     "as it is": None,
-    "no second search (nor in the rows below)": {},
+    "no further search (nor in the rows below)": {},
     "classical: no learned steps, L-BFGS over rigid maps from the same starts": {"led": None, "learned": False},
     "classical, over affine maps": {"led": None, "learned": False, "unlearned": "affine"},
-    "half of the starts": {"rotations": 6, "centred": 15},
-    "classical, half of the starts": {"rotations": 6, "centred": 15, "led": None, "learned": False},
+    "a third of the starts": {"rotations": 4, "centred": 10},
+    "classical, a third of the starts": {"rotations": 4, "centred": 10, "led": None, "learned": False},
     "120 searched starts, none on centres": {"rotations": 120, "centred": 0},
     "starts on centres alone": {"rotations": 0},
+    "basins by their values on the second level, not sieved": {"sieved": None, "basins": (4, 2)},
 }
 
 

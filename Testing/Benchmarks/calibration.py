@@ -20,11 +20,27 @@ from MetaAffineRegLib.files import written_together
 from MetaAffineRegLib.outcome import Evidence
 from MetaAffineRegLib.robust import CALIBRATED, PLANS
 
-TASKS = ("hands", "brain", "mri", "mri-affine", "mri-180", "mri-crop", "mri-contrast", "v-affine", "v-180", "v-crop", "v-contrast")
+TASKS = (
+    "hands",
+    "brain",
+    "mri",
+    "mri-affine",
+    "mri-180",
+    "mri-crop",
+    "mri-contrast",
+    "v-affine",
+    "v-180",
+    "v-crop",
+    "v-contrast",
+    "o-180",
+    "o-crop",
+    "o-contrast",
+)
 WEAKENED: tuple[dict[str, object], ...] = (
     {"rotations": 4, "each": 1, "starts": 2, "learned": False},
     {"rotations": 8, "each": 1, "starts": 3, "unlearned": None, "basins": (2, 2)},
 )
+WEAKENED_IN_SPACE = {"rotations": 3, "centred": 2, "sieved": None}  # besides
 STRANGERS = 4  # every so manieth image is also registered to that of the next pair
 _RIDGE = 0.3
 
@@ -36,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> list[str]:
-    """Lines of Markdown; the weights are written to ``confidence.json``."""
+    """Lines of Markdown; the weights are written to ``confidence.json``, where those of the dimension that no task has stay."""
     check_data_arguments(arguments)
     evidence: dict[str, list[Evidence]] = {}
     truth: dict[str, list[bool]] = {}
@@ -46,6 +62,8 @@ def run(arguments: argparse.Namespace) -> list[str]:
         for look in CALIBRATED:
             kind = f"{look}-{dimension}d"
             for change in ({}, *WEAKENED):
+                if change and dimension == 3:
+                    change = change | WEAKENED_IN_SPACE
                 done = run_plan(pairs, dataclasses.replace(PLANS[look, dimension], **change), arguments.device)
                 evidence.setdefault(kind, []).extend(done.evidence)
                 truth.setdefault(kind, []).extend(done.errors.right)
@@ -58,7 +76,7 @@ def run(arguments: argparse.Namespace) -> list[str]:
                 ]
                 evidence[kind] += run_plan(others, PLANS[look, dimension], arguments.device).evidence
                 truth[kind] += [False] * len(others)
-    document, lines = {}, []
+    document, lines = json.loads(CALIBRATION.read_text()), []
     for kind, right in truth.items():
         x, lead, y = _numbers(evidence[kind]), _leads(evidence[kind]), np.array(right)
         if y.all() or not y.any():

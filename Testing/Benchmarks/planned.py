@@ -33,7 +33,7 @@ class PlannedRun:
 
 @torch.no_grad()
 def run_plan(pairs: Sequence[KnownPair], plan: Plan | None, device: str) -> PlannedRun:
-    """Register pairs by ``plan``, with the default model and all rotations; None: as ``register`` does, second search and all."""
+    """Register pairs by ``plan``, with the default model and all rotations; None: as ``register`` does, further searches and all."""
     on = choose_device(device)
     dimension = pairs[0].fixed.geometry.dimension
     name = DEFAULT_MODEL.get(("robust", dimension))

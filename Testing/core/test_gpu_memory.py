@@ -1,5 +1,7 @@
 """What is done where the memory of the GPU is not enough; the GPU is played by a function that runs out of memory."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -75,3 +77,13 @@ def test_registration_goes_on_on_the_cpu_and_says_so(backend, monkeypatch):
     for result, wanted in zip(results, expected, strict=True):
         assert result.notes == (ON_CPU,) and result.device == "cpu"
         np.testing.assert_array_equal(result.fixed_to_moving_lps, wanted.fixed_to_moving_lps)
+
+
+@pytest.mark.parametrize(("gigabytes", "pairs"), [(80, {2: 2500, 3: 40}), (4, {2: 600, 3: 10})])
+def test_gpu_has_more_pairs_at_once_and_no_more_than_it_holds(monkeypatch, gigabytes, pairs):
+    monkeypatch.setattr(registration, "choose_device", lambda name: CUDA if name == "cuda" else CPU)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=gigabytes << 30))
+    for dimension, least in pairs.items():
+        found = registration.pairs_at_once(dimension, Settings(device="cuda"))
+        assert least <= found <= 1.4 * least
+        assert found > 2 * registration.pairs_at_once(dimension, Settings(device="cpu"))

@@ -8,8 +8,9 @@ from MetaAffineRegLib.affine import identity
 from MetaAffineRegLib.data_terms import mean_squares, overlap_mean_squares, unexplained_content
 from MetaAffineRegLib.freedom import FREEDOMS, freedom
 from MetaAffineRegLib.geometry import pair_frame
-from MetaAffineRegLib.objective import Objective, ParametrizedObjective
+from MetaAffineRegLib.objective import AcrossDevices, Objective, ParametrizedObjective
 from MetaAffineRegLib.pyramid import resample
+from MetaAffineRegLib.regularizer import Distortion
 
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3])
 TERMS = pytest.mark.parametrize(
@@ -132,3 +133,21 @@ def test_selected_pairs_have_the_bits_they_have_in_the_batch(d, term):
     assert len(part) == 2
     part_value, part_gradient = part.value_and_gradient(x[rows])
     assert torch.equal(part_value, value[rows]) and torch.equal(part_gradient, gradient[rows])
+
+
+@DIMENSIONS
+@pytest.mark.parametrize("gamma", [None, 0.5])
+def test_criterion_across_devices_is_that_of_one(d, gamma):
+    """Both being the CPU, where no GPU is at hand."""
+    f, x = objective(d, unexplained_content), at(d, 0.05)
+    regularizer = None if gamma is None else Distortion(identity(3, d)[..., :-1], gamma)
+    one = Objective(f._fixed, f._moving, unexplained_content, regularizer)
+    two = AcrossDevices(f, torch.device("cpu"), regularizer)
+    rows = torch.tensor([2, 0])
+    for criterion, other, maps in ((one, two, x), (one.select(rows), two.select(rows), x[rows])):
+        assert len(criterion) == len(other)
+        found = other.value_gradient_curvature(maps)
+        for number, expected in zip(found, criterion.value_gradient_curvature(maps), strict=True):
+            torch.testing.assert_close(number, expected, rtol=0, atol=0)
+        torch.testing.assert_close(other.value(maps), criterion.value(maps), rtol=0, atol=0)
+        torch.testing.assert_close(other.shares(maps), criterion.shares(maps), rtol=0, atol=0)
