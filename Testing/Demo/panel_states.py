@@ -1,13 +1,18 @@
 """The states of the panel, each brought about as a user would, for pictures."""
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
+from MetaAffineRegMRML import registration_nodes
 from MetaAffineRegMRML.sample_volumes import make_sample
+
+_LONGEST = 30.0  # seconds that a registration waits for its picture
 
 
 @contextmanager
@@ -20,14 +25,26 @@ def ready(window: Any) -> Iterator[None]:
 
 @contextmanager
 def running(window: Any) -> Iterator[None]:
-    """In the middle of a registration."""
-    window.choose(*make_sample(window.slicer.mrmlScene))
-    window.module.ui.fadeButton.click()
-    window.module.ui.applyButton.click()
-    window.serve(lambda: "unexplained" in window.module.ui.statusLabel.text or not window.module.panel.watch.isRunning)
-    yield
-    if window.module.panel.watch.isRunning:
+    """In the middle of a registration, which waits there until the picture is taken."""
+    taken, register = threading.Event(), registration_nodes.register
+
+    def waiting(pairs: Any, settings: Any, initials: Any, progress: Callable[[str, float], None], cancelled: Callable[[], bool]) -> Any:
+        def noted(stage: str, fraction: float) -> None:
+            progress(stage, fraction)
+            if "unexplained" in stage:
+                taken.wait(_LONGEST)
+
+        return register(pairs, settings, initials, noted, cancelled)
+
+    with patch.object(registration_nodes, "register", waiting):
+        window.choose(*make_sample(window.slicer.mrmlScene))
+        window.module.ui.fadeButton.click()
         window.module.ui.applyButton.click()
+        window.serve(lambda: "unexplained" in window.module.ui.statusLabel.text or not window.module.panel.watch.isRunning)
+        yield
+        taken.set()
+        if window.module.panel.watch.isRunning:
+            window.module.ui.applyButton.click()
 
 
 @contextmanager

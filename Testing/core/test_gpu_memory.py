@@ -69,6 +69,7 @@ def test_registration_goes_on_on_the_cpu_and_says_so(backend, monkeypatch):
     pairs = [(made(slices), made(slices, affine(degrees))) for degrees in (5, 12)]
     expected = register(pairs, Settings(method="plain", device="cpu"))
     monkeypatch.setattr(registration, "choose_device", lambda name: CUDA)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=4 << 30))
     monkeypatch.setattr(registration, "_grids", on_small_gpu)
     monkeypatch.setattr(backends, "_trial", lambda device: None)
     monkeypatch.setattr(backends, "find_spec", lambda name: object())
