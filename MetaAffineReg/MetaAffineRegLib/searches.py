@@ -70,14 +70,14 @@ def robust_until_sure(
     outcome = robust(grids, levels, start, *common, told(""), plan)
     for name, enough, plan in _further(data_term, grids.dimension):
         assert outcome.evidence is not None
-        probability = _probabilities(outcome.evidence)
+        probability = _probabilities(outcome.evidence).to(start.device)
         rows = torch.nonzero(probability < enough)[:, 0]
         if not len(rows):
             break
         begin, end = end, end + _SHARE * (1 - end)
         again = robust(grids.select(rows), levels, start[rows], *common, told(f"{name} search: "), plan)
         assert again.evidence is not None
-        better = torch.nonzero(_probabilities(again.evidence) >= probability[rows])[:, 0]
+        better = torch.nonzero(_probabilities(again.evidence).to(start.device) >= probability[rows])[:, 0]
         spent = outcome.evaluations.index_add(0, rows, again.evaluations)
         outcome = replace(outcome.with_rows(rows[better], again.select(better)), evaluations=spent)
     return outcome

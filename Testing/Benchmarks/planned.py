@@ -37,7 +37,7 @@ def run_plan(pairs: Sequence[KnownPair], plan: Plan | None, device: str) -> Plan
     on = choose_device(device)
     dimension = pairs[0].fixed.geometry.dimension
     name = DEFAULT_MODEL.get(("robust", dimension))
-    network = load(name).network.to(on) if name else None
+    network = load(name).network if name else None
     sizes = tuple(sorted({*LEVELS[dimension], *(network.config.levels if network else ())}))
     transforms, evidence, evaluations = [], [], []
     started = time.perf_counter()
@@ -47,11 +47,11 @@ def run_plan(pairs: Sequence[KnownPair], plan: Plan | None, device: str) -> Plan
         images = [(pair.fixed, pair.moving) for pair in part]
         backend = choose_backend("auto", on, "float32")
         grids = PairGrids.of(images, frames, sizes, dtype=torch.float32, device=on, backend=backend)
-        start = torch.from_numpy(np.stack([frame.start for frame in frames])).to(on)
+        start = torch.from_numpy(np.stack([frame.start for frame in frames]))
         common = (grids, LEVELS[dimension], start, network, "affine", 180.0, lambda stage, fraction: None)
         outcome = robust_until_sure(*common) if plan is None else robust(*common, plan)  # type: ignore[arg-type]
         assert outcome.evidence is not None
-        transforms += [frame.to_lps(outcome.x[row].cpu().numpy()) for row, frame in enumerate(frames)]
+        transforms += [frame.to_lps(outcome.x[row].numpy()) for row, frame in enumerate(frames)]
         evidence.append(outcome.evidence)
         evaluations.append(outcome.evaluations)
     milliseconds = (time.perf_counter() - started) / len(pairs) * 1000
