@@ -44,17 +44,13 @@ class Criterion(Protocol):
 
 
 class BatchCriterion(ABC):
-    """A criterion whose candidates are minimised all at once, by ``lbfgs`` in torch."""
+    """A criterion whose candidates are minimised all at once, by ``lbfgs`` in torch; the regularizer is added here."""
+
+    _regularizer: Distortion | None
 
     @abstractmethod
     def __len__(self) -> int:
-        """As in ``Criterion``, and so what follows."""
-
-    @abstractmethod
-    def value(self, x: Tensor) -> Tensor: ...
-
-    @abstractmethod
-    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
+        """As in ``Criterion``, and so what is told in no other way below."""
 
     @abstractmethod
     def shares(self, x: Tensor) -> Tensor: ...
@@ -63,8 +59,30 @@ class BatchCriterion(ABC):
     def select(self, rows: Tensor) -> Self: ...
 
     @abstractmethod
+    def _value(self, x: Tensor) -> Tensor:
+        """That of the images alone, and so are the next two."""
+
+    @abstractmethod
+    def _value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]: ...
+
+    @abstractmethod
+    def _curvature(self, x: Tensor) -> Tensor: ...
+
+    def value(self, x: Tensor) -> Tensor:
+        value = self._value(x)
+        return value if self._regularizer is None else value + self._regularizer.value(x)
+
+    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        value, gradient = self._value_and_gradient(x)
+        if self._regularizer is None:
+            return value, gradient
+        more, slope = self._regularizer.value_and_gradient(x)
+        return value + more, gradient + slope
+
     def curvature(self, x: Tensor) -> Tensor:
         """The Gauss-Newton part of the Hessian of f at x ``(B, d, d + 1)``, ``(B, n, n)`` in float64, n = d (d + 1)."""
+        matrix = self._curvature(x)
+        return matrix if self._regularizer is None else matrix + self._regularizer.curvature(x)
 
     def value_gradient_curvature(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return *self.value_and_gradient(x), self.curvature(x)
@@ -93,26 +111,21 @@ class Objective(BatchCriterion):
     def __len__(self) -> int:
         return len(self._fixed)
 
-    def value(self, x: Tensor) -> Tensor:
-        value = self._data_term.at(self._fixed, self.warped(x), x[..., :-1])[0]
-        return value if self._regularizer is None else value + self._regularizer.value(x)
+    def _value(self, x: Tensor) -> Tensor:
+        return self._data_term.at(self._fixed, self.warped(x), x[..., :-1])[0]
 
-    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         grid = self._grid(x)
         value, cotangent, by_matrix = self._data_term.at(self._fixed, sample(self._moving, grid), x[..., :-1])
         gradient = pull_back(grid_derivative(self._moving, grid, cotangent))
         if by_matrix is not None:
             gradient[..., :-1] += by_matrix
-        if self._regularizer is None:
-            return value, gradient
-        more, slope = self._regularizer.value_and_gradient(x)
-        return value + more, gradient + slope
+        return value, gradient
 
-    def curvature(self, x: Tensor) -> Tensor:
+    def _curvature(self, x: Tensor) -> Tensor:
         grid = self._grid(x)
         roots = self._data_term.curvature_roots(self._fixed, sample(self._moving, grid), x[..., :-1])
-        matrix = torch.stack([normal_matrix(grid_derivative(self._moving, grid, root)) for root in roots]).sum(0)
-        return matrix if self._regularizer is None else matrix + self._regularizer.curvature(x)
+        return torch.stack([normal_matrix(grid_derivative(self._moving, grid, root)) for root in roots]).sum(0)
 
     def shares(self, x: Tensor) -> Tensor:
         return shares(self._fixed, self.warped(x))
@@ -139,20 +152,15 @@ class AcrossDevices(BatchCriterion):
     def __len__(self) -> int:
         return len(self._images)
 
-    def value(self, x: Tensor) -> Tensor:
-        value = self._images.value(x.to(self._device)).to(x.device)
-        return value if self._regularizer is None else value + self._regularizer.value(x)
+    def _value(self, x: Tensor) -> Tensor:
+        return self._images.value(x.to(self._device)).to(x.device)
 
-    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        value, gradient = (found.to(x.device) for found in self._images.value_and_gradient(x.to(self._device)))
-        if self._regularizer is None:
-            return value, gradient
-        more, slope = self._regularizer.value_and_gradient(x)
-        return value + more, gradient + slope
+    def _value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        value, gradient = self._images.value_and_gradient(x.to(self._device))
+        return value.to(x.device), gradient.to(x.device)
 
-    def curvature(self, x: Tensor) -> Tensor:
-        matrix = self._images.curvature(x.to(self._device)).to(x.device)
-        return matrix if self._regularizer is None else matrix + self._regularizer.curvature(x)
+    def _curvature(self, x: Tensor) -> Tensor:
+        return self._images.curvature(x.to(self._device)).to(x.device)
 
     def shares(self, x: Tensor) -> Tensor:
         return self._images.shares(x.to(self._device)).to(x.device)

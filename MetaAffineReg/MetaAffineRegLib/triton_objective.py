@@ -56,24 +56,19 @@ class TritonObjective(BatchCriterion):
         part._regularizer = None if self._regularizer is None else self._regularizer.select(rows)
         return part
 
-    def value(self, x: Tensor) -> Tensor:
-        return self.value_and_gradient(x)[0]
+    def _value(self, x: Tensor) -> Tensor:
+        return self._value_and_gradient(x)[0]
 
-    def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         (cost, content), (of_cost, of_content) = self._costs(x)
         value, by_cost, by_content = floored_ratio(cost, content, self._floor, self._price)
-        gradient = 2 * (by_cost[:, None] * of_cost + by_content[:, None] * of_content).view_as(x)
-        if self._regularizer is None:
-            return value, gradient
-        more, slope = self._regularizer.value_and_gradient(x)
-        return value + more, gradient + slope
+        return value, 2 * (by_cost[:, None] * of_cost + by_content[:, None] * of_content).view_as(x)
 
-    def curvature(self, x: Tensor) -> Tensor:
+    def _curvature(self, x: Tensor) -> Tensor:
         d = x.shape[1]
         term = {"TERM": self._term.compare, "CURVE": self._term.curve}
         sums = self._summed(triton_kernels.sum_curvatures, x, 1 + len(_pairs(d)) * len(_pairs(d + 1)), term)
-        matrix = sums[:, 1 + _places_in_matrix(d, x.device)] * (2 / floored(sums[:, 0], self._floor))[:, None, None]
-        return matrix if self._regularizer is None else matrix + self._regularizer.curvature(x)
+        return sums[:, 1 + _places_in_matrix(d, x.device)] * (2 / floored(sums[:, 0], self._floor))[:, None, None]
 
     def shares(self, x: Tensor) -> Tensor:
         sides = [TritonObjective(self._images, side).select(self._pair).value(x) for side in data_terms.unexplained_sides]
