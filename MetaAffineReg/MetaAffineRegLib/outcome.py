@@ -50,6 +50,12 @@ class Outcome:
     evaluations: Tensor
     evidence: Evidence | None = None
 
+    @classmethod
+    def of_nothing(cls, x: Tensor) -> "Outcome":
+        """That nothing has been tried from maps x ``(B, d, d + 1)``."""
+        far = x.new_full((len(x),), torch.inf)
+        return cls(x, far, far, torch.zeros_like(far), Evidence.of_nothing(x))
+
     def with_rows(self, rows: Tensor, other: "Outcome") -> "Outcome":
         """This one, with the other in its ``rows`` (indices); both with evidence."""
         assert self.evidence is not None and other.evidence is not None

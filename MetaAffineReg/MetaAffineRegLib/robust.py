@@ -62,9 +62,7 @@ class Plan:
     of these basins only such whose value is that close to the best; features: of the search; coarse, fine: data terms of the first two
     and of the last two levels; gamma: weight of the regularizer; curvature: whether the Gauss-Newton matrix is the initial Hessian of
     L-BFGS; witness: data term whose values at the result tell how sure it is, None for those of fine; sees: data term whose gradients
-    the learned steps see, None for that of their training; give_up: pairs whose images are both left unexplained by more than these shares
-    on the second and on the third level are not refined further and have no probability: something else is to be compared; every: on the
-    finest grid one row in so many counts, until the end is judged.
+    the learned steps see, None for that of their training; every: on the finest grid one row in so many counts, until the end is judged.
     """
 
     rotations: int = 20
@@ -89,7 +87,6 @@ class Plan:
     curvature: bool = True
     witness: DataTerm | None = None
     sees: DataTerm | None = None
-    give_up: tuple[float, float] | None = None
     every: int = 1
 
 
@@ -277,18 +274,6 @@ class _Stages:
             return found
         return self.refined(found.best(self.plan.sieved, self.plan.margins[0]), self.levels[2], _SIFTING, every=2)
 
-    def given_up(self, found: Candidates, level: int) -> Tensor:
-        """Of which pairs the best map leaves too much of both images unexplained on the second or third level, number 1 or 2, ``(B,)``."""
-        x, _ = found.ranked(0)
-        if self.plan.give_up is None:
-            return torch.zeros(len(x), dtype=torch.bool, device=x.device)
-        shares = self.shares(self.levels[level], x, torch.arange(len(x), device=x.device))
-        return shares[:, :2].amin(1) > self.plan.give_up[level - 1]
-
-    def shares(self, size: int, x: Tensor, rows: Tensor) -> Tensor:
-        """``Criterion.shares`` of the maps x ``(N, d, d + 1)`` of the pairs ``rows`` on the grid of ``size``, ``(N, 3)``."""
-        return self.grids.objective(size, unexplained_detail).select(rows).shares(x)
-
     def guarded(self, x: Tensor, pair: Tensor, value: Tensor) -> Candidates:
         """Candidates; infinite in value where A, beside the start's, mirrors, turns beyond the range or changes a size by more than two."""
         matrix = x[..., :-1].numpy(force=True) @ self.inverse.numpy(force=True)[pair.numpy(force=True)]
@@ -353,33 +338,18 @@ def robust(
             judged = judged.joined(stages.unlearned(found))
     found = stages.sieved(judged).best(plan.basins[0], plan.margins[1])
     report(f"refinement on a grid of {levels[2]}{_so_far(found, stages)}", 0.5)
-    given_up = stages.given_up(found, 1)
-    found = _spared(found, given_up, lambda rest: stages.refined(rest, levels[2], _REFINE)).best(2)
+    found = stages.refined(found, levels[2], _REFINE).best(2)
     coarser = found
     stages.ease_regularizer(found.ranked(0)[1])
-    given_up |= stages.given_up(found, 2)
     found = found.best(plan.basins[1], plan.margins[2])
     report(f"refinement on a grid of {levels[3]}{_so_far(found, stages)}", 0.7)
-    found = _spared(found, given_up, stages.finished).best(2)
+    found = stages.finished(found).best(2)
     before = stages.judged(own, levels[3])
     x, after = before.joined(found).best(1).ranked(0)
     margin, runner_up = _runner_up(found, coarser)
-    rows = torch.nonzero(~given_up)[:, 0]
-    evidence = Evidence.of_nothing(x)
-    if len(rows):
-        report(f"registration the other way round{_so_far(found, stages)}", 0.9)
-        evidence = evidence.with_rows(rows, _evidence(stages, start, rows, x[rows], after[rows], margin[rows], runner_up[rows]))
+    report(f"registration the other way round{_so_far(found, stages)}", 0.9)
+    evidence = _evidence(stages, start, x, after, margin, runner_up)
     return Outcome(x, before.value, after, stages.evaluations, evidence)
-
-
-def _spared(found: Candidates, given_up: Tensor, work: Callable[[Candidates], Candidates]) -> Candidates:
-    """``work`` on the candidates of pairs that are not given up ``(B,)``; the others as they are, infinite in value."""
-    left = given_up[found.pair]
-    if not bool(left.any()):
-        return work(found)
-    ends = found.select(torch.nonzero(left)[:, 0])
-    ends = replace(ends, value=torch.full_like(ends.value, torch.inf))
-    return ends if bool(left.all()) else ends.joined(work(found.select(torch.nonzero(~left)[:, 0])))
 
 
 def _so_far(found: Candidates, stages: _Stages) -> str:
@@ -400,21 +370,20 @@ def _runner_up(finest: Candidates, coarser: Candidates) -> tuple[Tensor, Tensor]
     return margin, x
 
 
-def _evidence(stages: _Stages, start: Tensor, rows: Tensor, x: Tensor, after: Tensor, margin: Tensor, runner_up: Tensor) -> Evidence:
-    """Overlap, how well each image is explained, and the distance to what the way back finds from the inverse map, of the pairs ``rows``
-    of the batch, to which maps and values belong."""
+def _evidence(stages: _Stages, start: Tensor, x: Tensor, after: Tensor, margin: Tensor, runner_up: Tensor) -> Evidence:
+    """Overlap, how well each image is explained, and the distance to what the way back finds from the inverse map."""
     grids, finest = stages.grids, stages.levels[-1]
     told_by = stages.plan.witness or stages.plan.fine
     if stages.plan.witness:
-        witness = grids.objective(finest, told_by, stages.regularizers[finest]).select(rows)
+        witness = grids.objective(finest, told_by, stages.regularizers[finest])
         after = witness.value(x)
         margin = torch.where(torch.isfinite(margin), witness.value(runner_up) - after, torch.inf)
-    shares = stages.shares(finest, x, rows)
+    shares = grids.objective(finest, unexplained_detail).shares(x)
     edges = torch.full((len(x),), isinstance(told_by, NormalizedGradients), device=x.device)
     back = _Stages(
         grids.swapped(), stages.levels, affine.inverse(start), stages.freedom_name, stages.rotation_range, stages.plan, stages.report
     )
-    inverse = Candidates(affine.inverse(x), rows, after)
+    inverse = Candidates(affine.inverse(x), torch.arange(len(x), device=x.device), after)
     returned = back.refined(inverse, stages.levels[2], _BACK, tolerance=_FINE).x
     stages.evaluations += back.evaluations
     consistency = affine.distance(affine.compose(returned, x), affine.identity(len(x), x.shape[1], dtype=x.dtype, device=x.device))

@@ -1,9 +1,8 @@
 """Where robust is not sure of its result it searches again, and otherwise: most pairs are easy, and the few others get the time.
 
 By itself (``auto``) it compares intensities first, which is fast and exact, and where this leaves doubt, edges, which neither
-another contrast nor a cropped image disturbs; a result that has most likely failed even then is searched for thoroughly.  The more
-probable result stays.  In space it gives intensities up where they leave much of both images unexplained: another contrast would
-draw them aside.
+another contrast nor a cropped image disturbs; where the images differ in brightness, edges at once: intensities would draw such a pair
+aside, and be sure of it.  A result that has most likely failed even then is searched for thoroughly.  The more probable result stays.
 """
 
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from .brightness import DIFFERENT, brightness_distance
 from .confidence import AMBIGUOUS, probability_of_success
 from .freedom import FreedomName
 from .grids import PairGrids
@@ -40,9 +40,8 @@ THOROUGH: dict[tuple[DataTermChoice, int], Plan] = {
     ("edges", 3): replace(PLANS["edges", 3], rotations=12, centred=120, led=120, sieved=120, basins=(8, 4), margins=(0.5, 0.1, 0.06)),
 }
 _SURE = 0.95  # probability from which a result by intensities is not looked at again
-# Where both images are left unexplained by more than noise or a crop leave, their contrasts differ; in the plane this tells less.
-_GIVING_UP = {3: replace(PLANS["intensities", 3], give_up=(0.55, 0.3))}
 _SHARE = 0.7  # of what is left of the progress, for each search
+_NAMES = ("", "second search: ", "third search: ")
 
 
 def robust_until_sure(
@@ -56,41 +55,37 @@ def robust_until_sure(
     data_term: DataTermChoice = "auto",
 ) -> Outcome:
     """``robust``, and for the pairs that are not surely right again by other plans; which result stays, the module says."""
-    common = (network, freedom_name, rotation_range)
-    plan = PLANS["intensities" if data_term == "auto" else data_term, grids.dimension]
-    if data_term == "auto":
-        plan = _GIVING_UP.get(grids.dimension, plan)
-    begin, end = 0.0, _SHARE
-
-    def told(name: str) -> Report:
-        """Of a search that takes the progress from ``begin`` to ``end``."""
-        first, last = begin, end
-        return lambda stage, share: report(stage and f"{name}{stage}", first + (last - first) * share)
-
-    outcome = robust(grids, levels, start, *common, told(""), plan)
-    for name, enough, plan in _further(data_term, grids.dimension):
+    tried, end, outcome = 0, 0.0, Outcome.of_nothing(start)
+    for enough, plan, suited in _searches(data_term, grids, levels):
         assert outcome.evidence is not None
         probability = _probabilities(outcome.evidence).to(start.device)
-        rows = torch.nonzero(probability < enough)[:, 0]
+        rows = torch.nonzero((probability < enough) & suited.to(start.device))[:, 0]
         if not len(rows):
-            break
+            continue
         begin, end = end, end + _SHARE * (1 - end)
-        again = robust(grids.select(rows), levels, start[rows], *common, told(f"{name} search: "), plan)
+
+        def told(stage: str, share: float, name: str = _NAMES[tried], first: float = begin, last: float = end) -> None:
+            report(stage and f"{name}{stage}", first + (last - first) * share)
+
+        part = grids if len(rows) == len(grids) else grids.select(rows)
+        again = robust(part, levels, start[rows], network, freedom_name, rotation_range, told, plan)
         assert again.evidence is not None
         better = torch.nonzero(_probabilities(again.evidence).to(start.device) >= probability[rows])[:, 0]
         spent = outcome.evaluations.index_add(0, rows, again.evaluations)
-        outcome = replace(outcome.with_rows(rows[better], again.select(better)), evaluations=spent)
+        outcome, tried = replace(outcome.with_rows(rows[better], again.select(better)), evaluations=spent), tried + 1
     return outcome
 
 
-def _further(data_term: DataTermChoice, dimension: int) -> list[tuple[str, float, Plan]]:
-    """What follows the first search: its name, the probability that is enough to do without it, and its plan."""
-    searches = [("second", _SURE, PLANS["edges", dimension])] if data_term == "auto" else []
-    thorough = THOROUGH.get(("edges" if data_term == "auto" else data_term, dimension))
-    if thorough is not None and data_term == "intensities":
-        searches.append(("second", _SURE, thorough))
-    elif thorough is not None:
-        searches.append(("third" if searches else "second", AMBIGUOUS, thorough))
+def _searches(data_term: DataTermChoice, grids: PairGrids, levels: tuple[int, ...]) -> list[tuple[float, Plan, Tensor]]:
+    """One after the other: the probability that is enough to do without it, its plan, and the pairs that it suits, ``(B,)``."""
+    d, look = grids.dimension, "edges" if data_term == "auto" else data_term
+    everyone = torch.ones(len(grids), dtype=torch.bool)
+    searches = [(_SURE, PLANS[look, d], everyone)]
+    if data_term == "auto":
+        alike = brightness_distance(grids.fixed[levels[1]], grids.moving[levels[1]]) < DIFFERENT
+        searches.insert(0, (_SURE, PLANS["intensities", d], alike))
+    if (look, d) in THOROUGH:
+        searches.append((_SURE if look == "intensities" else AMBIGUOUS, THOROUGH[look, d], everyone))
     return searches
 
 

@@ -38,6 +38,7 @@ LIBRARY = (
         "candidates",
         "outcome",
         "confidence",
+        "brightness",
     ),
     *("robust", "searches", "single_start", "registration"),
 )
