@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _BATCH = 64  # images made at a time
+_LONG = 0.25  # probability with which an object is so long along one of its axes that the field of view cuts it
 
 
 def joined_by_made_images(sources: Tensor, count: int, seed: int) -> Tensor:
@@ -34,20 +35,30 @@ def _batch(count: int, dimension: int, size: int, generator: torch.Generator) ->
         fields = _smooth_noise(regions, coarse, shape, generator)
         intensities = torch.rand(regions, generator=generator)
         texture = 0.3 * torch.rand(1, generator=generator) * _smooth_noise(1, 2 * coarse, shape, generator)[0]
-        images[row, 0] = (intensities[fields.argmax(0)] + texture) * _object(shape, generator)
+        images[row, 0] = (_of_largest(fields, intensities) + texture) * _object(shape, generator)
     images = _blurred(images)
     spread = images.abs().flatten(1).quantile(0.995, 1).clamp_min(1e-3)
     return images / spread.view(-1, *(1,) * (dimension + 1))
 
 
+def _of_largest(fields: Tensor, intensities: Tensor) -> Tensor:
+    """The intensity that belongs to the largest of fields ``(N, *S)`` at each place; ``argmax`` takes ten times as long."""
+    largest, shown = fields[0], intensities[0].expand(fields.shape[1:])
+    for field, intensity in zip(fields[1:], intensities[1:], strict=True):
+        shown = torch.where(field > largest, intensity, shown)
+        largest = torch.maximum(field, largest)
+    return shown
+
+
 def _object(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """One inside a randomly deformed ellipsoid somewhere near the middle, zero outside."""
+    """One inside a randomly deformed ellipsoid somewhere near the middle, zero outside; often the field of view cuts it."""
     d = len(shape)
     axes = [(2 * torch.arange(n) + 1) / n - 1 for n in shape]
     z = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
     turn = torch.linalg.qr(torch.randn(d, d, generator=generator))[0]
     centre = 0.2 * (2 * torch.rand(d, generator=generator) - 1)
     radii = 0.4 + 0.5 * torch.rand(d, generator=generator)
+    radii[torch.rand(d, generator=generator) < _LONG] *= 4
     distance = ((z - centre) @ turn / radii).norm(dim=-1)
     outline = 0.35 * torch.rand(1, generator=generator) * _smooth_noise(1, 4, shape, generator)[0]
     return (distance + outline < 1).float()
