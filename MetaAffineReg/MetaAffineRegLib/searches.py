@@ -39,7 +39,7 @@ THOROUGH: dict[tuple[DataTermChoice, int], Plan] = {
     ),
     ("edges", 3): replace(PLANS["edges", 3], rotations=12, centred=120, led=120, sieved=120, basins=(8, 4), margins=(0.5, 0.1, 0.06)),
 }
-_SURE = 0.95  # probability from which a result by intensities is not looked at again
+_SURE = 0.98  # probability from which a result is not looked at again
 _SHARE = 0.7  # of what is left of the progress, for each search
 _NAMES = ("", "second search: ", "third search: ")
 
