@@ -39,8 +39,10 @@ CHANGES: dict[str, dict[str, object] | None] = {
     "coarse scale on the fine levels too": {"fine": unexplained_content},
     "identity as initial Hessian": {"curvature": False},
 }
+_NO_NETWORK = "classical in all searches: L-BFGS over rigid maps in place of the learned steps"
 CHANGES_IN_SPACE: dict[str, dict[str, object] | None] = {
     "as it is": None,
+    _NO_NETWORK: None,
     "no further search (nor in the rows below)": {},
     "classical: no learned steps, L-BFGS over rigid maps from the same starts": {"led": None, "learned": False},
     "classical, over affine maps": {"led": None, "learned": False, "unlearned": "affine"},
@@ -81,7 +83,7 @@ def run(arguments: argparse.Namespace) -> list[str]:
         cells, evaluations, milliseconds = [], [], []
         for task in arguments.tasks:
             plan = None if change is None else dataclasses.replace(_plan(task, d), **change)  # type: ignore[arg-type]
-            done = run_plan(pairs[task], plan, arguments.device)
+            done = run_plan(pairs[task], plan, arguments.device, learned=name != _NO_NETWORK)
             cells.append(f"{100 * float(done.errors.right.mean()):.1f} %")
             evaluations.append(done.evaluations)
             milliseconds.append(done.milliseconds)

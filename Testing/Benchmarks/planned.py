@@ -32,11 +32,13 @@ class PlannedRun:
 
 
 @torch.no_grad()
-def run_plan(pairs: Sequence[KnownPair], plan: Plan | None, device: str) -> PlannedRun:
-    """Register pairs by ``plan``, with the default model and all rotations; None: as ``register`` does, further searches and all."""
+def run_plan(pairs: Sequence[KnownPair], plan: Plan | None, device: str, learned: bool = True) -> PlannedRun:
+    """Register pairs by ``plan`` and all rotations; None: as ``register`` does, further searches and all.
+
+    learned: with the default model."""
     on = choose_device(device)
     dimension = pairs[0].fixed.geometry.dimension
-    name = DEFAULT_MODEL.get(("robust", dimension))
+    name = DEFAULT_MODEL.get(("robust", dimension)) if learned else None
     network = load(name).network if name else None
     sizes = tuple(sorted({*LEVELS[dimension], *(network.config.levels if network else ())}))
     transforms, evidence, evaluations = [], [], []

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -17,12 +17,32 @@ _LANES, _CHAIN = 1024, 32  # numbers that are worked on side by side, and multip
 _SIDE = 4096  # of the matrices that a GPU multiplies
 _SECONDS = 0.3  # of repeated calls, where nothing else is said
 
-# Arithmetic of one evaluation for each sample, counted from the formulas: position, (bi- or) trilinear interpolation and its derivative,
+
+class Work(NamedTuple):
+    """Of one evaluation, for each sample: operations of value and gradient, those of the normal matrix besides, and bytes read."""
+
+    flop: int
+    flop_of_matrix: int
+    bytes: int
+
+
+# By criterion and dimension, counted from the formulas.  Mean squares: position, (bi- or) trilinear interpolation and its derivative,
 # difference and square, and the products of the derivatives with it, summed with their moment along a row; then, for the normal matrix,
-# the 3 (or 6) products of two derivatives, each summed with two moments.
-_FLOP = {2: 36, 3: 70}
-_FLOP_OF_MATRIX = {2: 21, 3: 42}
-_BYTES = 8  # a sample of each image, float32, is read once
+# the 3 (or 6) products of two derivatives, each summed with two moments.  Both images are read once, as float32.
+MEAN_SQUARES = "mean squares"
+WORK = {
+    (MEAN_SQUARES, 2): Work(36, 21, 8),
+    (MEAN_SQUARES, 3): Work(70, 42, 8),
+    # Besides: a second channel, coverage, interpolated (12 or 33) and read on both sides; three saturating functions (29); slopes of the
+    # cost by two channels, and those of the content with their moments (8 a direction); the weight and direction of the matrix (4).
+    ("content left unexplained", 2): Work(36 + 12 + 29 + 16, 21 + 8, 16),
+    ("content left unexplained", 3): Work(70 + 33 + 29 + 24, 42 + 12, 16),
+    # Besides: d more channels; the moving gradient turned, normalised and compared, cost and content with their derivatives by it (46 or
+    # 64) and by the map's matrix (16 or 36); these turned back (12 or 30), times the channels' derivatives, with moments (24 or 48).  For
+    # the matrix the derivatives are turned (12 or 45), and each product is of vectors in a metric.
+    ("edges", 2): Work(36 + 24 + 46 + 16 + 12 + 24, 21 + 12 + 8 + 6 + 18, 24),
+    ("edges", 3): Work(70 + 99 + 64 + 36 + 30 + 48, 42 + 45 + 8 + 15 + 48, 32),
+}
 
 
 @dataclass(frozen=True)
@@ -32,13 +52,14 @@ class Ceilings:
     bandwidth: float
     arithmetic: float
 
-    def evaluation(self, samples: int, dimension: int, curved: bool) -> float:
-        """Seconds that one evaluation of mean squares and its gradient takes at least, ``curved`` with the normal matrix.
+    def evaluation(self, samples: int, dimension: int, curved: bool, name: str = MEAN_SQUARES) -> float:
+        """Seconds that one evaluation of a criterion and its gradient takes at least, ``curved`` with the normal matrix.
 
         What lies in a cache can be read faster than memory; arithmetic then sets the limit.
         """
-        flop = _FLOP[dimension] + (_FLOP_OF_MATRIX[dimension] if curved else 0)
-        return max(samples * _BYTES / self.bandwidth, samples * flop / self.arithmetic)
+        work = WORK[name, dimension]
+        flop = work.flop + (work.flop_of_matrix if curved else 0)
+        return max(samples * work.bytes / self.bandwidth, samples * flop / self.arithmetic)
 
 
 def seconds_of(work: Callable[[], Any], device: torch.device, budget: float = _SECONDS) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from measuring import number
-from speed_ceilings import Ceilings, seconds_of
+from speed_ceilings import MEAN_SQUARES, Ceilings, seconds_of
 from speed_sizes import Size, made_pairs, random_maps
 from torch import Tensor
 
@@ -16,9 +16,10 @@ from MetaAffineRegLib.grids import PairGrids
 from MetaAffineRegLib.normalized_gradients import normalized_gradients
 from MetaAffineRegLib.objective import Criterion
 
-COLUMNS = ("images", "backend", "criterion", "what", "one map, ms", "times the limit", "maps at once", "each, ms", "times the limit")
+OVER = ("times its limit", "times that of mean squares")
+COLUMNS = ("images", "backend", "criterion", "what", "one map, ms", *OVER, "maps at once", "each, ms", *OVER)
 TERMS: dict[str, DataTerm] = {
-    "mean squares": mean_squares,
+    MEAN_SQUARES: mean_squares,
     "content left unexplained": unexplained_detail,
     "edges": normalized_gradients,
 }
@@ -43,13 +44,12 @@ def rows(sizes: list[Size], backends: list[Backend], device: torch.device, ceili
             for name, term in TERMS.items():
                 for curved in (False, True):
                     found = measure(criterion(grids, backend, term), size.dimension, curved, device)
-                    limit = ceilings.evaluation(size.samples, size.dimension, curved)
                     what = "value, gradient, matrix" if curved else "value, gradient"
-                    one, each = (f"{1000 * seconds:.3g}" for seconds in (found.one, found.each))
-                    yield (
-                        *(size, backend, name, what, one, number(found.one / limit)),
-                        *(found.at_once, each, number(found.each / limit)),
+                    limits = [ceilings.evaluation(size.samples, size.dimension, curved, of) for of in (name, MEAN_SQUARES)]
+                    one, each = (
+                        (f"{1000 * seconds:.3g}", *(number(seconds / limit) for limit in limits)) for seconds in (found.one, found.each)
                     )
+                    yield (size, backend, name, what, *one, found.at_once, *each)
 
 
 def images_on_a_grid(size: Size, device: torch.device) -> tuple[Tensor, Tensor]:

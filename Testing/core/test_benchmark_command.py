@@ -273,23 +273,25 @@ def test_range_without_its_pairs_is_refused(tmp_path, stand_in, capsys):
 def test_ablation_takes_the_changes_of_the_dimension_and_edges_where_contrasts_differ(tmp_path, monkeypatch):
     write_task(tmp_path / "v-contrast", SOLID, (10,), (4, -3, 0))
     write_task(tmp_path / "v-crop", SOLID, (10,), (4, -3, 0))
-    plans = []
+    plans, with_network = [], []
 
-    def planned(pairs, plan, device):
+    def planned(pairs, plan, device, learned=True):
         plans.append(plan)
+        with_network.append(learned)
         return SimpleNamespace(errors=errors(pairs, [pair.truth for pair in pairs]), evaluations=3.0, milliseconds=5.0)
 
     monkeypatch.setattr(ablation, "run_plan", planned)
     lines = run(ablation, tmp_path, "--tasks", "v-contrast", "v-crop")
     assert cells(lines, "classical: no learned steps, L-BFGS over rigid maps from the same starts") == ["100.0 %", "100.0 %", "3", "5"]
-    assert [plan and plan.coarse for plan in plans[4:6]] == [PLANS["edges", 3].coarse, PLANS["intensities", 3].coarse]
-    assert {plan.led for plan in plans[6:8]} == {None} and plans[2:4] == [None, None]
+    assert [plan and plan.coarse for plan in plans[6:8]] == [PLANS["edges", 3].coarse, PLANS["intensities", 3].coarse]
+    assert {plan.led for plan in plans[8:10]} == {None} and plans[2:6] == [None] * 4
+    assert with_network == [True] * 4 + [False] * 2 + [True] * (len(with_network) - 6)
 
 
 def test_ablation_of_some_changes_and_of_none_that_there_is(tmp_path, monkeypatch, capsys):
     write_task(tmp_path / "v-crop", SOLID, (10,), (4, -3, 0))
     done = SimpleNamespace(errors=errors(read_pairs(tmp_path / "v-crop"), [np.eye(4)]), evaluations=3.0, milliseconds=5.0)
-    monkeypatch.setattr(ablation, "run_plan", lambda pairs, plan, device: done)
+    monkeypatch.setattr(ablation, "run_plan", lambda pairs, plan, device, learned=True: done)
     lines = run(ablation, tmp_path, "--tasks", "v-crop", "--changes", "2", "0")
     names = [line.split("|")[1].strip() for line in lines if line.startswith("|")][2:]
     assert names == [list(ablation.CHANGES_IN_SPACE)[number] for number in (2, 0)]

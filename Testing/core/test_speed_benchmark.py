@@ -18,7 +18,7 @@ import speed_processes
 import speed_registration
 import speed_rivals
 from scoring import KnownPair, errors, read_pairs
-from speed_ceilings import Ceilings, measured_ceilings, seconds_of
+from speed_ceilings import MEAN_SQUARES, WORK, Ceilings, measured_ceilings, seconds_of
 from speed_evaluation import GROWTH_SIDES, TERMS, criterion, exponent, images_on_a_grid, measure
 from speed_sizes import SIZES, Size, made_pairs, random_maps
 
@@ -81,6 +81,14 @@ def test_limit_is_the_slower_of_memory_and_arithmetic():
     assert Ceilings(8e9, 1e15).evaluation(1000, 2, False) == pytest.approx(1e-6)
     assert Ceilings(1e15, 36e9).evaluation(1000, 2, False) == pytest.approx(1e-6)
     assert Ceilings(1e15, 112e9).evaluation(1000, 3, True) == pytest.approx(1e-6)
+    assert Ceilings(16e9, 1e15).evaluation(1000, 2, False, "content left unexplained") == pytest.approx(1e-6)
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_every_criterion_has_a_limit_above_that_of_mean_squares(d):
+    assert {name for name, dimension in WORK if dimension == d} == set(TERMS)
+    plain = WORK[MEAN_SQUARES, d]
+    assert all(all(more >= less for more, less in zip(WORK[name, d], plain, strict=True)) for name in TERMS)
 
 
 def test_ceilings_of_this_machine_are_those_of_a_computer():
