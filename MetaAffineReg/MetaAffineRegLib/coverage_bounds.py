@@ -11,7 +11,8 @@ def spans_of(coverage: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
     none."""
     rows = coverage.reshape(len(coverage), -1, coverage.shape[-1])
     spans = np.zeros((*rows.shape[:2], 2), np.int32)
-    _find_spans(np.ascontiguousarray(rows), spans)
+    for image, found in zip(rows, spans, strict=True):
+        _find_spans(np.ascontiguousarray(image), found)
     return spans
 
 
@@ -33,16 +34,15 @@ def everywhere(count: int, sizes: tuple[int, ...]) -> tuple[npt.NDArray[np.int32
 
 @compiled
 def _find_spans(coverage, spans):
-    for k in range(coverage.shape[0]):
-        for row in range(coverage.shape[1]):
-            line = coverage[k, row]
-            first, last = 0, len(line)
-            while first < last and not line[first] > 0:
-                first += 1
-            while last > first and not line[last - 1] > 0:
-                last -= 1
-            if first < last:
-                spans[k, row, 0], spans[k, row, 1] = first, last
+    for row in range(len(coverage)):
+        line = coverage[row]
+        first, last = 0, len(line)
+        while first < last and not line[first] > 0:
+            first += 1
+        while last > first and not line[last - 1] > 0:
+            last -= 1
+        if first < last:
+            spans[row, 0], spans[row, 1] = first, last
 
 
 @compiled

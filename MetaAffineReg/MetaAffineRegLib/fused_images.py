@@ -1,5 +1,6 @@
 """The images of a batch as compiled kernels read them, on any device, and what they say beside: floors and prices."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ class FusedImages:
         self.sizes = tuple(fixed.shape[2:])
         self.fixed = fixed.contiguous()
         self._floors: dict[DataTerm, tuple[Tensor, Tensor]] = {}
-        self._covered = moving[:, -1]
+        self._covered, self._every = moving[:, -1], 1
         if moving.device.type == "cpu":
             from .compiled_images import bordered_words
 
@@ -47,10 +48,10 @@ class FusedImages:
         return cls(data_term.fixed_channels(fixed), data_term.moving_channels(moving))
 
     def by_rows(self, every: int) -> "FusedImages":
-        """The same with nothing in the fixed images but one row in ``every``."""
+        """The same of which one row in ``every`` of the fixed images counts."""
         part = object.__new__(FusedImages)
-        part.sizes, part.words, part._covered, part._floors = self.sizes, self.words, self._covered, {}
-        part.fixed = self.fixed * rows_of(self.fixed, every)
+        part.sizes, part.words, part._covered, part._floors, part._every = self.sizes, self.words, self._covered, {}, every
+        part.fixed = self.fixed if self.fixed.device.type == "cpu" else self.fixed * rows_of(self.fixed, every)
         return part
 
     @cached_property
@@ -60,16 +61,31 @@ class FusedImages:
 
     @cached_property
     def bounds(self) -> "tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]":
-        """Spans and boxes of what is covered, see ``coverage_bounds``; on the CPU."""
+        """Spans and boxes of what is covered, see ``coverage_bounds``, the spans of rows that do not count empty; on the CPU."""
         from .coverage_bounds import boxes_of, spans_of
 
-        return spans_of(self.fixed[:, -1].numpy()), boxes_of(self._covered.numpy())
+        spans = spans_of(self.fixed[:, -1].numpy())
+        if self._every > 1:
+            spans *= rows_of(self.fixed, self._every).reshape(-1, 1).int().numpy()
+        return spans, boxes_of(self._covered.numpy())
 
     def floor_and_price(self, data_term: DataTerm) -> tuple[Tensor, Tensor]:
         """Those of the data term, see ``data_terms``; kept, since they are asked for often."""
         if data_term not in self._floors:
-            self._floors[data_term] = data_term.floor_and_price(self.fixed)
+            if self._every == 1 or self.fixed.device.type != "cpu":
+                self._floors[data_term] = data_term.floor_and_price(self.fixed)
+            else:  # the floors of parts add up
+                floors, prices = zip(*map(data_term.floor_and_price, self._counted()), strict=True)
+                self._floors[data_term] = torch.stack(floors).sum(0), prices[0]
         return self._floors[data_term]
+
+    def _counted(self) -> Iterator[Tensor]:
+        """The rows that count, in parts that are not copied."""
+        if len(self.sizes) == 2:
+            yield self.fixed[:, :, :: self._every]
+        else:
+            for first in range(min(self._every, self.sizes[0])):
+                yield self.fixed[:, :, first :: self._every, -(self._every // 2 * first) % self._every :: self._every]
 
 
 def rows_of(images: Tensor, every: int) -> Tensor:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .data_terms import CONTENT_FLOOR, DataTerm, total
+from .data_terms import CONTENT_FLOOR, DataTerm, total, total_in_parts
 
 
 class NormalizedGradients(DataTerm):
@@ -64,7 +64,7 @@ class NormalizedGradients(DataTerm):
         return entries_of(u) / (u.square().sum(1, keepdim=True) + self.edge**2)
 
     def floor_and_price(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
-        floor = CONTENT_FLOOR * total(fixed[:, -1] * fixed[:, :-1].square().sum(1).square())
+        floor = CONTENT_FLOOR * total_in_parts(lambda part: part[:, -1] * part[:, :-1].square().sum(1).square(), fixed)
         return floor, torch.ones_like(floor)
 
     def curvature_roots(self, fixed: Tensor, warped: Tensor, matrix: Tensor) -> Iterator[Tensor]:
