@@ -37,7 +37,7 @@ def add_registration_options(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="what robust compares: intensities as they are, edges (for images of different contrast), intensities up to a gain and "
         "an offset (correlation), these window by window (local-correlation), or up to any curve (mutual-information); auto: intensities "
-        "and, where these leave doubt, edges (default: auto)",
+        "and, where these differ or leave doubt, edges (default: auto)",
     )
     parser.add_argument(
         "--freedom", choices=["affine", "similarity", "rigid"], default="affine", help="what the transform may do (default: affine)"

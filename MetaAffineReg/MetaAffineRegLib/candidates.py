@@ -9,7 +9,7 @@ from torch import Tensor
 
 from . import affine
 
-_SAME_BASIN = 0.04  # root mean square distance of two maps, normalised
+SAME_BASIN = 0.04  # root mean square distance of two maps, normalised
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Candidates:
             kept.append(first)
             reference[pair[first]] = x[first]
             way = x[left] - reference[pairs]
-            left = left[np.einsum("ij,ij->i", way, way) > _SAME_BASIN**2]
+            left = left[np.einsum("ij,ij->i", way, way) > SAME_BASIN**2]
         return torch.from_numpy(order[np.sort(np.concatenate(kept))]).to(self.pair.device)
 
     def ranked(self, rank: int) -> tuple[Tensor, Tensor]:

@@ -312,17 +312,18 @@ def robust(
     rotation_range: float,
     report: Report,
     plan: Plan,
+    known: Candidates | None = None,
 ) -> Outcome:
     """Register a batch from around start ``(B, d, d + 1)``, ``levels`` being four grid sizes, coarse to fine.
 
     ``rotation_range`` in degrees, up to 180; ``report`` is called with a stage, figures so far in brackets, and the share that is
-    done, and often with an empty stage; it may raise to end the work.
+    done, and often with an empty stage; it may raise to end the work; ``known``: maps that are tried besides.
     """
     stages = _Stages(grids, levels, start, freedom_name, rotation_range, plan, report)
     parameters = freedom(freedom_name, start)
     start = parameters.maps(parameters.origin)
     own = Candidates(start, torch.arange(len(start), device=start.device), start.new_zeros(len(start)))
-    judged = stages.judged(own, levels[1])
+    judged = stages.judged(own if known is None else own.joined(known), levels[1])
     report("search of starts", 0.05)
     searched = stages.searched(start)
     if network is not None and plan.led and stages.reads(network):

@@ -1,17 +1,20 @@
 """Where robust is not sure of its result it searches again, and otherwise: most pairs are easy, and the few others get the time.
 
 By itself (``auto``) it compares intensities first, which is fast and exact, and where this leaves doubt, edges, which neither
-another contrast nor a cropped image disturbs; where the images differ in brightness, edges at once: intensities would draw such a pair
-aside, and be sure of it.  A result that has most likely failed even then is searched for thoroughly.  The more probable result stays.
+another contrast nor a cropped image disturbs.  Where the images differ in brightness, it compares edges first: intensities would draw
+such a pair aside, and be sure of it.  Each search takes along what those before it have found, so that edges judge between two things
+that were found.  A result that has most likely failed even then is searched for thoroughly.  The more probable result stays.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from . import affine
 from .brightness import DIFFERENT, brightness_distance
+from .candidates import SAME_BASIN, Candidates
 from .confidence import AMBIGUOUS, probability_of_success
 from .freedom import FreedomName
 from .grids import PairGrids
@@ -40,8 +43,8 @@ THOROUGH: dict[tuple[DataTermChoice, int], Plan] = {
     ("edges", 3): replace(PLANS["edges", 3], rotations=12, centred=120, led=120, sieved=120, basins=(8, 4), margins=(0.5, 0.1, 0.06)),
 }
 _SURE = 0.98  # probability from which a result is not looked at again
+_SURE_BY_EDGES = 0.9  # the same where intensities are not expected to do better
 _SHARE = 0.7  # of what is left of the progress, for each search
-_NAMES = ("", "second search: ", "third search: ")
 
 
 def robust_until_sure(
@@ -55,37 +58,73 @@ def robust_until_sure(
     data_term: DataTermChoice = "auto",
 ) -> Outcome:
     """``robust``, and for the pairs that are not surely right again by other plans; which result stays, the module says."""
-    tried, end, outcome = 0, 0.0, Outcome.of_nothing(start)
-    for enough, plan, suited in _searches(data_term, grids, levels):
+    end, outcome = 0.0, Outcome.of_nothing(start)
+    latest, disputed = start, torch.zeros(len(start), dtype=torch.bool)  # what the last search found, and whether it is another thing
+    for search in _searches(data_term, grids, levels):
         assert outcome.evidence is not None
-        probability = _probabilities(outcome.evidence).to(start.device)
-        rows = torch.nonzero((probability < enough) & suited.to(start.device))[:, 0]
+        probability = _probabilities(outcome.evidence)
+        rows = torch.nonzero((probability < search.enough) & search.suited & (disputed | ~search.settles))[:, 0]
         if not len(rows):
             continue
         begin, end = end, end + _SHARE * (1 - end)
 
-        def told(stage: str, share: float, name: str = _NAMES[tried], first: float = begin, last: float = end) -> None:
+        def told(stage: str, share: float, name: str = search.name, first: float = begin, last: float = end) -> None:
             report(stage and f"{name}{stage}", first + (last - first) * share)
 
         part = grids if len(rows) == len(grids) else grids.select(rows)
-        again = robust(part, levels, start[rows], network, freedom_name, rotation_range, told, plan)
+        known = _known(outcome, latest, rows)
+        again = robust(part, levels, start[rows], network, freedom_name, rotation_range, told, search.plan, known)
         assert again.evidence is not None
-        better = torch.nonzero(_probabilities(again.evidence).to(start.device) >= probability[rows])[:, 0]
-        spent = outcome.evaluations.index_add(0, rows, again.evaluations)
-        outcome, tried = replace(outcome.with_rows(rows[better], again.select(better)), evaluations=spent), tried + 1
+        better = torch.nonzero(_probabilities(again.evidence) >= probability[rows])[:, 0]
+        latest = latest.index_copy(0, rows.to(start.device), again.x)
+        disputed[rows] = (affine.distance(again.x, outcome.x[rows]) > SAME_BASIN).cpu()
+        spent = outcome.evaluations.index_add(0, rows.to(start.device), again.evaluations)
+        better = better.to(start.device)
+        outcome = replace(outcome.with_rows(rows.to(start.device)[better], again.select(better)), evaluations=spent)
     return outcome
 
 
-def _searches(data_term: DataTermChoice, grids: PairGrids, levels: tuple[int, ...]) -> list[tuple[float, Plan, Tensor]]:
-    """One after the other: the probability that is enough to do without it, its plan, and the pairs that it suits, ``(B,)``."""
+def _known(outcome: Outcome, latest: Tensor, rows: Tensor) -> Candidates | None:
+    """What was found for the pairs ``rows`` of a batch, best and latest, as candidates of a batch of these; None where that is nothing."""
+    found = torch.nonzero(torch.isfinite(outcome.after[rows]))[:, 0]
+    if not len(found):
+        return None
+    maps = torch.cat((outcome.x[rows][found], latest[rows][found]))
+    return Candidates(maps, found.repeat(2), outcome.after[rows][found].repeat(2))
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One of several in turn, of pairs that have less than the probability that is ``enough``.
+
+    suited: which of the batch it is for, ``(B,)``; settles: only where the two searches before it found two things.
+    """
+
+    name: str
+    plan: Plan
+    enough: float
+    suited: Tensor
+    settles: bool = False
+
+
+def _searches(data_term: DataTermChoice, grids: PairGrids, levels: tuple[int, ...]) -> list[_Search]:
     d, look = grids.dimension, "edges" if data_term == "auto" else data_term
     everyone = torch.ones(len(grids), dtype=torch.bool)
-    searches = [(_SURE, PLANS[look, d], everyone)]
+    plan = PLANS[look, d]
     if data_term == "auto":
-        alike = brightness_distance(grids.fixed[levels[1]], grids.moving[levels[1]]) < DIFFERENT
-        searches.insert(0, (_SURE, PLANS["intensities", d], alike))
+        different = (brightness_distance(grids.fixed[levels[1]], grids.moving[levels[1]]) >= DIFFERENT).cpu()
+        searches = [
+            _Search("", PLANS["intensities", d], _SURE, ~different),
+            _Search("", plan, _SURE, different),
+            _Search("second search: ", plan, _SURE, ~different),
+            _Search("second search: ", PLANS["intensities", d], _SURE_BY_EDGES, different),
+            _Search("third search: ", plan, _SURE_BY_EDGES, different, settles=True),
+        ]
+    else:
+        searches = [_Search("", plan, _SURE, everyone)]
     if (look, d) in THOROUGH:
-        searches.append((_SURE if look == "intensities" else AMBIGUOUS, THOROUGH[look, d], everyone))
+        name, enough = "thorough search: ", _SURE if look == "intensities" else AMBIGUOUS
+        searches.append(_Search(name, THOROUGH[look, d], enough, everyone))
     return searches
 
 

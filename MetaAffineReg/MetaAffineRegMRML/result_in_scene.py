@@ -104,6 +104,13 @@ class ResultInScene:
             self._hide_inverse()
             self.lay_on(True)
 
+    def leave_inverse(self) -> None:
+        """Bring the fixed volume back where the inverse is shown, and lay the moving one on it where that is still there."""
+        if self.shows_inverse:
+            self._hide_inverse()
+            if all(self._scene.GetNodeByID(node_id) is not None for node_id in (self._transform_id, self.before.moving_id)):
+                self.lay_on(True)
+
     def reset(self) -> None:
         """Bring the volumes and the output transform back to how they were; a transform that the registration made goes."""
         self._hide_inverse()

@@ -99,8 +99,10 @@ class Panel:
         return (*nodes, *choicesOf(self.parameters).values())
 
     def _showWarnings(self, reason: str) -> None:
+        """Of the pair as it is registered: the inverse, where it is shown, does not stay for that."""
         sentences: list[str] = []
-        if self.parameters is not None and not reason:
+        inverted = self.results.inScene is not None and self.results.inScene.shows_inverse
+        if self.parameters is not None and not reason and not inverted:
             sentences = pair_warnings(self.parameters.fixedVolume, self.parameters.movingVolume, self.parameters.outputTransform)
         self.ui.pairWarningLabel.setText("".join(f"⚠ {sentence}\n" for sentence in sentences).strip())
         self.ui.pairWarningLabel.setVisible(bool(sentences))
@@ -110,8 +112,10 @@ class Panel:
         fixed, moving, output = parameters.fixedVolume, parameters.movingVolume, parameters.outputTransform
         pair = (_idOf(fixed), _idOf(moving))
         if pair != self._pair:
-            self._pair = pair
+            self._pair, left = pair, self.results.inScene
             self.results.clear()
+            if left is not None:
+                left.leave_inverse()
             if output is not None:
                 transform = slicer.vtkMRMLTransformNode
                 roles = (transform.GetFixedNodeReferenceRole(), transform.GetMovingNodeReferenceRole())

@@ -33,7 +33,7 @@ class DataTerm(Enum):
 
     def label(self) -> str:
         return {
-            DataTerm.AUTO: _("automatic: intensities, and edges in doubt"),
+            DataTerm.AUTO: _("automatic: intensities or edges"),
             DataTerm.INTENSITIES: _("intensities (one contrast)"),
             DataTerm.EDGES: _("edges (different contrasts)"),
             DataTerm.CORRELATION: _("correlation (one contrast, other scale)"),

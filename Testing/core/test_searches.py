@@ -8,6 +8,7 @@ import torch
 
 from core.made_images import affine, distance, lattice, made
 from MetaAffineRegLib import searches
+from MetaAffineRegLib.candidates import Candidates
 from MetaAffineRegLib.confidence import probability_of_success, status_of
 from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.grids import PairGrids
@@ -78,10 +79,13 @@ def test_what_has_failed_by_edges_is_searched_thoroughly(plans, monkeypatch, dat
     told = []
     *common, _ = settings([HARD, STRANGERS])
     outcome = robust_until_sure(*common, lambda stage, share: told.append((stage, share)), data_term)
-    before = [(1, PLANS["intensities", 2])] if data_term == "auto" else []
-    assert plans == [*before, (2, PLANS["edges", 2]), (1, thorough)]
+    edges, intensities = PLANS["edges", 2], PLANS["intensities", 2]
+    if data_term == "edges":
+        assert plans == [(2, edges), (1, thorough)]
+    else:  # the first pair, the second, and both again; what the second found is settled
+        assert plans == [(1, intensities), (1, edges), (1, edges), (1, intensities), (1, edges), (1, thorough)]
     assert status_of(probability_of_success(outcome.evidence, 1)) == "failed"
-    assert any(stage.startswith("third search: " if before else "second search: ") for stage, _ in told)
+    assert any(stage.startswith("thorough search: ") for stage, _ in told)
     shares = [share for stage, share in told if stage]
     assert shares == sorted(shares) and shares[-1] <= 1
 
@@ -158,3 +162,65 @@ def test_another_brightness_goes_to_edges_at_once(plans):
     assert outcome.evidence.edges.tolist() == [False, True]
     torch.testing.assert_close(outcome.x[0], first_search([EASY]).x[0], rtol=0, atol=1e-9)
     assert bool(torch.isfinite(outcome.before).all() and torch.isfinite(outcome.after).all())
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Searches that find what they are told, in turn: probability and shift of one pair; what each was given to try besides."""
+    tried, results = [], []
+    first = first_search([EASY])
+
+    def search(grids, *others):
+        tried.append((others[6], others[7]))
+        probability, shift = results.pop(0)
+        return dataclasses.replace(
+            first,
+            x=first.x + shift,
+            evidence=dataclasses.replace(first.evidence, unexplained=torch.tensor([probability], dtype=torch.float64)),
+        )
+
+    monkeypatch.setattr(searches, "robust", search)
+    monkeypatch.setattr(searches, "probability_of_success", lambda evidence, row: float(evidence.unexplained[row].nan_to_num(posinf=0)))
+    return tried, results
+
+
+INTENSITIES, EDGES = PLANS["intensities", 2], PLANS["edges", 2]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("disputed", [True, False])
+def test_edges_judge_between_two_things_that_were_found(stand_in, monkeypatch, disputed):
+    """Of images that differ in brightness edges are compared first; a doubtful result sends for intensities."""
+    tried, results = stand_in
+    monkeypatch.setattr(searches, "brightness_distance", lambda fixed, moving: torch.ones(len(fixed)))
+    results += [(0.8, 0.0), (0.5, 1.0 if disputed else 0.0), (0.97, 1.0)]
+    outcome = robust_until_sure(*settings([EASY]))
+    assert [plan for plan, _ in tried] == ([EDGES, INTENSITIES, EDGES] if disputed else [EDGES, INTENSITIES])
+    assert float(outcome.evidence.unexplained[0]) == (0.97 if disputed else 0.8)
+    if disputed:
+        best, latest = tried[2][1].x
+        assert float((latest - best).mean()) == pytest.approx(1)
+
+
+@torch.no_grad()
+def test_what_was_found_before_is_taken_along(stand_in):
+    tried, results = stand_in
+    results += [(0.5, 0.5), (0.99, 0.5)]
+    outcome = robust_until_sure(*settings([EASY]))
+    (first, nothing), (second, known) = tried
+    assert (first, second, nothing) == (INTENSITIES, EDGES, None)
+    torch.testing.assert_close(known.x[0], outcome.x[0])
+    assert known.pair.tolist() == [0, 0]
+
+
+@torch.no_grad()
+def test_map_that_is_known_is_judged_with_those_that_are_searched():
+    """A search that looks nowhere near finds it all the same."""
+    nowhere = dataclasses.replace(PLANS["intensities", 2], rotations=1, each=1, learned=False)
+    truth = affine(140, (4, -3, 0))
+    pair = EASY[0], made(SLICE, truth)
+    frame = pair_frame(pair[0].geometry, pair[1].geometry)
+    known = Candidates(first_search([pair]).x, torch.tensor([0]), torch.zeros(1, dtype=torch.float64))
+    for given, near in ((None, False), (known, True)):
+        outcome = robust(*settings([pair]), nowhere, given)
+        assert (distance(frame.to_lps(outcome.x[0].numpy()), truth, SLICE) < 1) == near

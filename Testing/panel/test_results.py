@@ -110,6 +110,29 @@ def test_inverse_lays_the_fixed_volume_on_the_moving_one(panel, done):
     assert transforms() == 1
 
 
+def test_no_warning_of_the_headers_while_the_inverse_is_shown(panel, done):
+    assert panel.ui.pairWarningLabel.isHidden()
+    panel.ui.inverseButton.click()
+    assert panel.ui.pairWarningLabel.isHidden()
+
+
+def test_deleted_moving_volume_takes_the_inverse_with_it(panel, done):
+    fixed, moving = done
+    panel.ui.inverseButton.click()
+    slicer.mrmlScene.RemoveNode(moving)
+    assert fixed.GetParentTransformNode() is None
+    assert panel.ui.resultCollapsibleButton.isHidden() and transforms() == 1
+
+
+def test_other_pair_ends_the_inverse(panel, done):
+    fixed, moving = done
+    panel.ui.inverseButton.click()
+    panel.ui.swapButton.click()
+    assert fixed.GetParentTransformNode() is None
+    np.testing.assert_allclose(to_world(moving, apply(TURN, PLACES)), PLACES, atol=0.3)
+    assert transforms() == 1
+
+
 def test_apply_while_the_inverse_is_shown(panel, done):
     panel.ui.inverseButton.click()
     press_apply(panel)
