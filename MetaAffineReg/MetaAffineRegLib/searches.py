@@ -3,7 +3,8 @@
 By itself (``auto``) it compares intensities first, which is fast and exact, and where this leaves doubt, edges, which neither
 another contrast nor a cropped image disturbs.  Where the images differ in brightness, it compares edges first: intensities would draw
 such a pair aside, and be sure of it.  Each search takes along what those before it have found, so that edges judge between two things
-that were found.  A result that has most likely failed even then is searched for thoroughly.  The more probable result stays.
+that were found.  A result that has most likely failed even then is searched for thoroughly.  The more probable result stays, never one
+by intensities where the images differ in brightness.
 """
 
 from dataclasses import dataclass, replace
@@ -79,7 +80,7 @@ def robust_until_sure(
         latest = latest.index_copy(0, rows.to(start.device), again.x)
         disputed[rows] = (affine.distance(again.x, outcome.x[rows]) > SAME_BASIN).cpu()
         spent = outcome.evaluations.index_add(0, rows.to(start.device), again.evaluations)
-        better = better.to(start.device)
+        better = better[:0] if search.proposes else better.to(start.device)
         outcome = replace(outcome.with_rows(rows.to(start.device)[better], again.select(better)), evaluations=spent)
     return outcome
 
@@ -97,13 +98,15 @@ def _known(outcome: Outcome, latest: Tensor, rows: Tensor) -> Candidates | None:
 class _Search:
     """One of several in turn, of pairs that have less than the probability that is ``enough``.
 
-    suited: which of the batch it is for, ``(B,)``; settles: only where the two searches before it found two things.
+    suited: which of the batch it is for, ``(B,)``; proposes: what it finds is taken along by the next, but no result; settles: only where
+    the two searches before it found two things.
     """
 
     name: str
     plan: Plan
     enough: float
     suited: Tensor
+    proposes: bool = False
     settles: bool = False
 
 
@@ -117,7 +120,7 @@ def _searches(data_term: DataTermChoice, grids: PairGrids, levels: tuple[int, ..
             _Search("", PLANS["intensities", d], _SURE, ~different),
             _Search("", plan, _SURE, different),
             _Search("second search: ", plan, _SURE, ~different),
-            _Search("second search: ", PLANS["intensities", d], _SURE_BY_EDGES, different),
+            _Search("second search: ", PLANS["intensities", d], _SURE_BY_EDGES, different, proposes=True),
             _Search("third search: ", plan, _SURE_BY_EDGES, different, settles=True),
         ]
     else:

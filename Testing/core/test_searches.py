@@ -193,7 +193,7 @@ def test_edges_judge_between_two_things_that_were_found(stand_in, monkeypatch, d
     """Of images that differ in brightness edges are compared first; a doubtful result sends for intensities."""
     tried, results = stand_in
     monkeypatch.setattr(searches, "brightness_distance", lambda fixed, moving: torch.ones(len(fixed)))
-    results += [(0.8, 0.0), (0.5, 1.0 if disputed else 0.0), (0.97, 1.0)]
+    results += [(0.8, 0.0), (0.95, 1.0 if disputed else 0.0), (0.97, 1.0)]  # intensities are surer, and wrong
     outcome = robust_until_sure(*settings([EASY]))
     assert [plan for plan, _ in tried] == ([EDGES, INTENSITIES, EDGES] if disputed else [EDGES, INTENSITIES])
     assert float(outcome.evidence.unexplained[0]) == (0.97 if disputed else 0.8)
