@@ -1,4 +1,5 @@
-"""How much of what two images show is how bright: no map of the space changes that, so that it tells another contrast beforehand."""
+"""How much of what two images show is how bright: no map of the space changes that while both
+show the whole object, and a cut of it little, so that it tells another contrast beforehand."""
 
 import torch
 from torch import Tensor

@@ -5,7 +5,7 @@ runner-up, of the distance between the way there and the way back, and of the sh
 them is small where something is missing from the other, and none where the result is wrong; that it is not the runner-up that is
 right, one of the margin: one half where both fit alike, as on a symmetric object.  Their product is the probability of success.  The
 weights, those of intensities and of edges, of planes and of volumes apart, are fitted to pairs with a known truth, among them many that
-a weakened search gets wrong and strangers that have none; they lie in ``Resources/confidence.json``, which ``run.py benchmark
+a weakened search gets wrong and, of planes, strangers that have none; they lie in ``Resources/confidence.json``, which ``run.py benchmark
 calibrate`` writes.
 """
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .backends import BORDER
-from .data_terms import DataTerm, IntensityTerm
+from .data_terms import EMPTY, DataTerm, IntensityTerm
 from .normalized_gradients import NormalizedGradients
 
 if TYPE_CHECKING:
@@ -47,11 +47,13 @@ class FusedImages:
             return cls(edges(fixed, data_term.edge), edges(moving))
         return cls(data_term.fixed_channels(fixed), data_term.moving_channels(moving))
 
-    def by_rows(self, every: int) -> "FusedImages":
-        """The same of which one row in ``every`` of the fixed images counts."""
+    def by_rows(self, every: int, copied: bool) -> "FusedImages":
+        """The same of which one row in ``every`` of the fixed images counts: by their spans or, ``copied``, in images without the others;
+        for data terms that compare where there is coverage."""
         part = object.__new__(FusedImages)
-        part.sizes, part.words, part._covered, part._floors, part._every = self.sizes, self.words, self._covered, {}, every
-        part.fixed = self.fixed if self.fixed.device.type == "cpu" else self.fixed * rows_of(self.fixed, every)
+        part.sizes, part.words, part._covered, part._floors = self.sizes, self.words, self._covered, {}
+        part._every = 1 if copied else every
+        part.fixed = self.fixed * rows_of(self.fixed, every) if copied else self.fixed
         return part
 
     @cached_property
@@ -72,11 +74,12 @@ class FusedImages:
     def floor_and_price(self, data_term: DataTerm) -> tuple[Tensor, Tensor]:
         """Those of the data term, see ``data_terms``; kept, since they are asked for often."""
         if data_term not in self._floors:
-            if self._every == 1 or self.fixed.device.type != "cpu":
+            if self._every == 1:
                 self._floors[data_term] = data_term.floor_and_price(self.fixed)
-            else:  # the floors of parts add up
-                floors, prices = zip(*map(data_term.floor_and_price, self._counted()), strict=True)
-                self._floors[data_term] = torch.stack(floors).sum(0), prices[0]
+            else:  # floors of parts add up, and the price of each is that of its share
+                floors, prices = (torch.stack(numbers) for numbers in zip(*map(data_term.floor_and_price, self._counted()), strict=True))
+                floor = floors.sum(0)
+                self._floors[data_term] = floor, (floors * prices).sum(0) / floor.clamp_min(EMPTY)
         return self._floors[data_term]
 
     def _counted(self) -> Iterator[Tensor]:

@@ -96,7 +96,7 @@ class PairGrids:
         compiled = compiled_criterion(self.backend)
         if compiled and compiled.serves(data_term):
             images = self._fused_images(size, data_term)
-            return compiled(images if every == 1 else images.by_rows(every), data_term, regularizer)
+            return compiled(images if every == 1 else images.by_rows(every, copied=self.backend != "numba"), data_term, regularizer)
         fixed = data_term.fixed_channels(self.fixed[size])
         if every > 1:
             fixed = fixed * rows_of(fixed, every)

@@ -41,7 +41,19 @@ THOROUGH: dict[tuple[DataTermChoice, int], Plan] = {
         basins=(16, 6),
         margins=(1.0, 0.3, 0.15),
     ),
-    ("edges", 3): replace(PLANS["edges", 3], rotations=12, centred=120, led=120, sieved=120, basins=(8, 4), margins=(0.5, 0.1, 0.06)),
+    ("edges", 3): replace(
+        PLANS["edges", 3],
+        rotations=12,
+        centred=120,
+        polished=300,
+        starts=120,
+        sifted=120,
+        unlearned_starts=30,
+        led=120,
+        sieved=120,
+        basins=(8, 4),
+        margins=(0.5, 0.1, 0.06),
+    ),
 }
 _SURE = 0.98  # probability from which a result is not looked at again
 _SURE_BY_EDGES = 0.9  # the same where intensities are not expected to do better

@@ -54,6 +54,7 @@ class ResultInScene:
     def __init__(self, scene: slicer.vtkMRMLScene, transform_id: str, to_parent: tuple[Matrix, ...], before: Before):
         self._scene, self._transform_id, self._to_parent, self.before = scene, transform_id, to_parent, before
         self._inverse_id: str | None = None
+        self._was_laid_on = False  # before the inverse was shown
         self.shown = 0
 
     @property
@@ -93,7 +94,7 @@ class ResultInScene:
         """
         fixed, moving = self._node(self.before.fixed_id, "fixed volume"), self._node(self.before.moving_id, "moving volume")
         if on:
-            transform = self.transform
+            transform, self._was_laid_on = self.transform, self.is_laid_on
             self.lay_on(False)
             inverse = self._scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", f"{fixed.GetName()} to {moving.GetName()}")
             self._inverse_id = inverse.GetID()
@@ -105,10 +106,11 @@ class ResultInScene:
             self.lay_on(True)
 
     def leave_inverse(self) -> None:
-        """Bring the fixed volume back where the inverse is shown, and lay the moving one on it where that is still there."""
+        """Where the inverse is shown, bring both volumes back to where they were before that, as far as they are still there."""
         if self.shows_inverse:
             self._hide_inverse()
-            if all(self._scene.GetNodeByID(node_id) is not None for node_id in (self._transform_id, self.before.moving_id)):
+            there = all(self._scene.GetNodeByID(node_id) is not None for node_id in (self._transform_id, self.before.moving_id))
+            if there and self._was_laid_on:
                 self.lay_on(True)
 
     def reset(self) -> None:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _BATCH = 64  # images made at a time
-_LONG = 0.25  # probability with which an object is so long along one of its axes that the field of view cuts it
+_LONG = 0.25  # for each axis of an object, the probability that it is so long along it that the field of view cuts it
 
 
 def joined_by_made_images(sources: Tensor, count: int, seed: int) -> Tensor:

@@ -52,14 +52,14 @@ class Ceilings:
     bandwidth: float
     arithmetic: float
 
-    def evaluation(self, samples: int, dimension: int, curved: bool, name: str = MEAN_SQUARES) -> float:
+    def evaluation(self, samples: int, dimension: int, curved: bool, name: str = MEAN_SQUARES, at_once: int = 1) -> float:
         """Seconds that one evaluation of a criterion and its gradient takes at least, ``curved`` with the normal matrix.
 
-        What lies in a cache can be read faster than memory; arithmetic then sets the limit.
+        at_once: maps of one pair that are evaluated together, whose images need to be read only once.
         """
         work = WORK[name, dimension]
         flop = work.flop + (work.flop_of_matrix if curved else 0)
-        return max(samples * work.bytes / self.bandwidth, samples * flop / self.arithmetic)
+        return max(samples * work.bytes / at_once / self.bandwidth, samples * flop / self.arithmetic)
 
 
 def seconds_of(work: Callable[[], Any], device: torch.device, budget: float = _SECONDS) -> float:

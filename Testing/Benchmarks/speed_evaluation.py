@@ -45,11 +45,18 @@ def rows(sizes: list[Size], backends: list[Backend], device: torch.device, ceili
                 for curved in (False, True):
                     found = measure(criterion(grids, backend, term), size.dimension, curved, device)
                     what = "value, gradient, matrix" if curved else "value, gradient"
-                    limits = [ceilings.evaluation(size.samples, size.dimension, curved, of) for of in (name, MEAN_SQUARES)]
                     one, each = (
-                        (f"{1000 * seconds:.3g}", *(number(seconds / limit) for limit in limits)) for seconds in (found.one, found.each)
+                        _times(
+                            seconds, [ceilings.evaluation(size.samples, size.dimension, curved, of, count) for of in (name, MEAN_SQUARES)]
+                        )
+                        for seconds, count in ((found.one, 1), (found.each, found.at_once))
                     )
                     yield (size, backend, name, what, *one, found.at_once, *each)
+
+
+def _times(seconds: float, limits: list[float]) -> tuple[str, ...]:
+    """Milliseconds, and how many times each limit."""
+    return f"{1000 * seconds:.3g}", *(number(seconds / limit) for limit in limits)
 
 
 def images_on_a_grid(size: Size, device: torch.device) -> tuple[Tensor, Tensor]:

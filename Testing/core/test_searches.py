@@ -61,7 +61,7 @@ def test_only_pairs_that_are_not_sure_are_searched_again(plans, monkeypatch, dat
     monkeypatch.setattr(searches, "THOROUGH", {("intensities", 2): thorough})
     pairs = [EASY, HARD, EASY]
     alone = first_search(pairs)
-    sure = [probability_of_success(alone.evidence, row) > 0.95 for row in range(3)]
+    sure = [probability_of_success(alone.evidence, row) > searches._SURE for row in range(3)]
     assert sure == [True, False, True]
     outcome = robust_until_sure(*settings(pairs), data_term)
     assert plans == [(3, PLANS["intensities", 2]), (1, PLANS["edges", 2] if data_term == "auto" else thorough)]

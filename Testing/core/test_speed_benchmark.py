@@ -82,6 +82,7 @@ def test_limit_is_the_slower_of_memory_and_arithmetic():
     assert Ceilings(1e15, 36e9).evaluation(1000, 2, False) == pytest.approx(1e-6)
     assert Ceilings(1e15, 112e9).evaluation(1000, 3, True) == pytest.approx(1e-6)
     assert Ceilings(16e9, 1e15).evaluation(1000, 2, False, "content left unexplained") == pytest.approx(1e-6)
+    assert Ceilings(2e9, 1e15).evaluation(1000, 2, False, at_once=4) == pytest.approx(1e-6)
 
 
 @pytest.mark.parametrize("d", [2, 3])

@@ -110,10 +110,14 @@ def test_inverse_lays_the_fixed_volume_on_the_moving_one(panel, done):
     assert transforms() == 1
 
 
-def test_no_warning_of_the_headers_while_the_inverse_is_shown(panel, done):
-    assert panel.ui.pairWarningLabel.isHidden()
+def test_no_warning_of_the_headers_while_the_inverse_is_shown(panel, done, monkeypatch):
+    monkeypatch.setattr("MetaAffineRegWidgets.panel.pair_warnings", lambda *nodes: ["The images are far apart."])
+    panel.panel.update()
+    assert not panel.ui.pairWarningLabel.isHidden()
     panel.ui.inverseButton.click()
     assert panel.ui.pairWarningLabel.isHidden()
+    panel.ui.inverseButton.click()
+    assert not panel.ui.pairWarningLabel.isHidden()
 
 
 def test_deleted_moving_volume_takes_the_inverse_with_it(panel, done):
@@ -131,6 +135,15 @@ def test_other_pair_ends_the_inverse(panel, done):
     assert fixed.GetParentTransformNode() is None
     np.testing.assert_allclose(to_world(moving, apply(TURN, PLACES)), PLACES, atol=0.3)
     assert transforms() == 1
+
+
+def test_moving_volume_that_was_not_laid_on_stays_where_it_is(panel, two_slices):
+    panel.ui.applyToMovingCheckBox.click()
+    choose(panel, *two_slices)
+    press_apply(panel)
+    panel.ui.inverseButton.click()
+    panel.ui.swapButton.click()
+    assert [node.GetParentTransformNode() for node in two_slices] == [None, None]
 
 
 def test_apply_while_the_inverse_is_shown(panel, done):
