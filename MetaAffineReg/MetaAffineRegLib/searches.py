@@ -98,12 +98,13 @@ def robust_until_sure(
 
 
 def _known(outcome: Outcome, latest: Tensor, rows: Tensor) -> Candidates | None:
-    """What was found for the pairs ``rows`` of a batch, best and latest, as candidates of a batch of these; None where that is nothing."""
-    found = torch.nonzero(torch.isfinite(outcome.after[rows]))[:, 0]
-    if not len(found):
-        return None
-    maps = torch.cat((outcome.x[rows][found], latest[rows][found]))
-    return Candidates(maps, found.repeat(2), outcome.after[rows][found].repeat(2))
+    """What was found for the pairs ``rows`` of a batch, the best and the latest where that is another, as candidates of a batch of these;
+    None where that is nothing."""
+    best, latest, value = outcome.x[rows], latest[rows], outcome.after[rows]
+    there = torch.isfinite(value)
+    another = there & (best != latest).flatten(1).any(1)
+    found = torch.cat((torch.nonzero(there)[:, 0], torch.nonzero(another)[:, 0]))
+    return Candidates(torch.cat((best[there], latest[another])), found, value[found]) if len(found) else None
 
 
 @dataclass(frozen=True)
