@@ -14,6 +14,7 @@ from MetaAffineRegMRML.result_in_scene import Before, ResultInScene
 
 from . import status, torch_offer
 from .background_work import Watch, Work
+from .fitted_height import FittedHeight
 from .model_choice import ModelChoice
 from .parameters import NODE_FIELDS, applyChoices, choicesOf, librarySettings
 from .preset_row import PresetRow
@@ -42,6 +43,8 @@ class Panel:
         self.presets = PresetRow(
             ui, Presets(slicer.app.userSettings()), self._choices, self._onPreset, lambda text: self.say("error", text)
         )
+        sections = [getattr(ui, f"{name}CollapsibleButton") for name in ("inputs", "result", "quality", "options", "advanced")]
+        self._height = FittedHeight(ui.inputsCollapsibleButton.parent(), sections)
         ui.deviceLabel.setVisible(False)
         status.show(ui.torchLabel, "ambiguous", ui.torchLabel.text)
         ui.applyButton.clicked.connect(self.onApply)
@@ -73,6 +76,7 @@ class Panel:
         said = self._said.under(self._choice())
         if not running:
             status.show(ui.statusLabel, *(said or ("ready", reason or _("Ready."))))
+        self._height.update()
 
     def reasonAgainstApply(self) -> str:
         """Why Apply is disabled, as a sentence; empty where it is not."""
@@ -168,6 +172,7 @@ class Panel:
                 text = report()
             self.ui.deviceLabel.setText(text)
             self.ui.deviceLabel.setVisible(True)
+            self._height.update()
 
     def onInstallTorch(self, *_args: Any) -> None:
         """Install torch through the PyTorch extension, which asks first."""
@@ -276,6 +281,7 @@ class Panel:
         """At the end of the application; touches no widget."""
         self.watch.shutDown()
         self.quality.stop()
+        self._height.stop()
 
 
 def _idOf(node: Any) -> str:

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import slicer
+import slicer.util
 
 from MetaAffineRegMRML.sample_volumes import make_sample
 
@@ -24,7 +25,7 @@ def register(iconsFolder: str) -> None:
     source = SampleData.SampleDataLogic.registerCustomSampleDataSource
     thumbnail = os.path.join(iconsFolder, "MetaAffineReg.png")
     # Slicer counts the files of what is made, too: without lists its constructor raises, and nothing at all would be offered.
-    source(category=CATEGORY, sampleName=PHANTOM, thumbnailFileName=thumbnail, customDownloader=makePhantom, uris=[], fileNames=[])
+    source(category=CATEGORY, sampleName=PHANTOM, thumbnailFileName=thumbnail, customDownloader=loadPhantom, uris=[], fileNames=[])
     source(
         category=CATEGORY,
         sampleName=TUMOR,
@@ -36,6 +37,13 @@ def register(iconsFolder: str) -> None:
     )
 
 
-def makePhantom(_source: Any = None) -> list[Any]:
+def makePhantom() -> list[Any]:
     """The pair of volumes that needs no network."""
     return make_sample(slicer.mrmlScene)
+
+
+def loadPhantom(_source: Any) -> list[Any]:
+    """What the button in Sample Data does: the pair is made and, as any volume that is loaded, shown; here one over the other."""
+    fixed, moving = made = makePhantom()
+    slicer.util.setSliceViewerLayers(background=fixed, foreground=moving, foregroundOpacity=0.5, fit=True)
+    return made

@@ -56,19 +56,20 @@ class ModelRow:
         ui.modelCardLabel.setText(cardText(models[self.name]) if models else _("You have trained no model yet."))
 
     def rename(self, name: str) -> None:
-        self._act(lambda: rename_model(self.name, name))
+        self._act(lambda: rename_model(self.name, name), shown=name)
 
     def takeIn(self, path: Path) -> None:
         """Import a file."""
         self._act(lambda: import_model(path))
 
-    def _act(self, action: Callable[[], Any]) -> None:
+    def _act(self, action: Callable[[], Any], shown: str = "") -> None:
         with slicer.util.tryWithErrorDisplay(_("That could not be done.")):
             try:
                 action()
             except InputError as error:
                 self._say(str(error))
-            self.show()
+                shown = ""
+            self.show(shown)
             self._onChange()
 
     def _onRename(self, *_args: Any) -> None:

@@ -12,6 +12,7 @@ from MetaAffineRegLib.errors import InputError
 from MetaAffineRegTrainingMRML.curves import CHARTS, Curves
 from MetaAffineRegTrainingMRML.training_volumes import check_training_nodes
 from MetaAffineRegWidgets import status, torch_offer
+from MetaAffineRegWidgets.fitted_height import FittedHeight
 
 from .model_row import ModelRow, cardText
 from .parameters import Kind, Start, settingsOf
@@ -40,6 +41,8 @@ class Panel:
         self.volumes = VolumeList(ui, lambda text: self.say("error", text))
         self.samples = SamplePictures(ui.sampleLabel)
         self.models = ModelRow(ui, self.update, lambda text: self.say("error", text))
+        names = ("volumes", "pairs", "training", "progress", "result", "models")
+        self._height = FittedHeight(ui.volumesCollapsibleButton.parent(), [getattr(ui, f"{name}CollapsibleButton") for name in names])
         for chart in CHARTS:
             ui.curvesComboBox.addItem(_CHART_NAMES[chart])
         status.show(ui.torchLabel, "ambiguous", ui.torchLabel.text)
@@ -50,6 +53,7 @@ class Panel:
         ui.resumeButton.clicked.connect(self.onResume)
         ui.discardButton.clicked.connect(self.onDiscard)
         ui.useButton.clicked.connect(self.onUse)
+        ui.modelComboBox.activated.connect(self._height.update)
         ui.installTorchButton.clicked.connect(self.onInstallTorch)
 
     # What is shown
@@ -80,10 +84,12 @@ class Panel:
         ui.noteLabel.setVisible(bool(ui.noteLabel.text))
         self._showUsable()
         self.models.show()
+        ui.useButton.setEnabled(self._done is not None and Path(self._done["model"]).is_file())  # not renamed or removed meanwhile
         said = self._said.under(self._choice())
         if not running:
             status.show(ui.statusLabel, *(said or ("ready", reason or _("Ready."))))
             self._showSamples()
+        self._height.update()
 
     def say(self, kind: str, text: str) -> None:
         """Show a sentence until the user chooses something else."""
@@ -229,7 +235,7 @@ class Panel:
             rows.append(
                 f"<tr><td>{escape(method)}&nbsp;</td><td>{100 * figures['success']:.0f} %&nbsp;</td><td>{figures['mse4']:.2g}</td></tr>"
             )
-        self.ui.figuresLabel.setText(f"<table>{''.join(rows)}</table>")
+        self.ui.figuresLabel.setText(f"<table cellpadding='2'>{''.join(rows)}</table>")
 
     def _on_picture(self, event: dict[str, Any]) -> None:
         setPictureFile(self.ui.exampleLabel, Path(event["path"]))
@@ -250,15 +256,16 @@ class Panel:
         kind, text = ("ok" if event["better"] else "ambiguous"), event["verdict"]
         status.show(self.ui.verdictLabel, kind, text)
         self.ui.cardLabel.setText(cardText(Path(event["model"]), leftOut=("verdict",)))
+        self.models.show(Path(event["model"]).stem)
         self._said.say(kind, _("{0} is trained.").format(Path(event["model"]).stem), self._choice())
 
     def _onEnd(self, words: str) -> None:
         """The child has ended: well, asked to, for bad input, or by a crash."""
         stopped, self._stopping = self._stopping, False
         if self._done is None and self._said.sentence is None:
-            ended = _("The training ended unexpectedly ({0}); Resume takes it up again.").format(words)
-            sentence = ("ready", _("Stopped; Resume takes the training up where it was.")) if stopped else ("error", ended)
-            self._said.say(*sentence, self._choice())
+            ended = _("Stopped.") if stopped else _("The training ended unexpectedly ({0}).").format(words)
+            resume = _("Resume, at the top, takes it up where it was.") if self.logic.unfinished() is not None else ""
+            self._said.say("ready" if stopped else "error", " ".join(filter(None, (ended, resume))), self._choice())
         self.update()
 
     # What happens to the scene
@@ -270,6 +277,7 @@ class Panel:
     def shutDown(self) -> None:
         """At the end of the application; touches no widget."""
         self.run.shutDown()
+        self._height.stop()
 
 
 def _duration(seconds: float) -> str:

@@ -25,6 +25,8 @@ def test_phantom_is_made_without_a_network(panel):
     nodes = source.customDownloader(source)
     assert [node.GetName() for node in nodes] == ["Phantom fixed", "Phantom moving"]
     assert all(node.GetScene() is slicer.mrmlScene for node in nodes)
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        assert [view.GetBackgroundVolumeID(), view.GetForegroundVolumeID()] == [node.GetID() for node in nodes]
 
 
 def test_downloads_have_a_checksum_each(panel):

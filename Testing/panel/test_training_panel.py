@@ -207,7 +207,7 @@ def test_cancel_keeps_the_state_and_resume_takes_it_up(training, monkeypatch):
     short.ui.pauseButton.click()
     short.ui.trainButton.click()
     finish(short)
-    assert told(short) == "Stopped; Resume takes the training up where it was."
+    assert told(short) == "Stopped. Resume, at the top, takes it up where it was."
     assert not short.ui.resumePanel.isHidden()
     short.ui.resumeButton.click()
     wait(lambda: "Step" in told(short))
