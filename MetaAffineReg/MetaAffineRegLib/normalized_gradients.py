@@ -88,7 +88,7 @@ class NormalizedGradients(DataTerm):
 
 
 normalized_gradients = NormalizedGradients(0.015)
-faint_gradients = NormalizedGradients(0.004)  # for fine grids in space, where more samples are averaged and contours alone would mislead
+faint_gradients = NormalizedGradients(0.004)  # for fine grids, where more samples are averaged and contours alone would mislead
 
 
 def gradients(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,8 @@ class Evidence:
     moving image shows there, by their intensities, ``(B, 2)``; overlap: share of the fixed image that
     the moving one covers; margin: by how much more the runner-up leaves unexplained; consistency: root mean square distance, in
     samples of the finest grid, between the map and the inverse of what registering the other way round makes of it; each ``(B,)``.
+    looks: how far away, in samples, two other looks at the images would have the map, and the share that the first of them leaves
+    unexplained, ``(B, 3)``, not a number where the plan has none (see ``robust.Plan``).
     runner_up: the best map of another basin, ``(B, d, d + 1)``; edges: whether edges tell this rather than intensities, ``(B,)``.
     """
 
@@ -22,6 +24,7 @@ class Evidence:
     overlap: Tensor
     margin: Tensor
     consistency: Tensor
+    looks: Tensor
     runner_up: Tensor
     edges: Tensor
 
@@ -29,7 +32,8 @@ class Evidence:
     def of_nothing(cls, x: Tensor) -> "Evidence":
         """That nothing is known of maps x ``(B, d, d + 1)``: no success is expected."""
         far = x.new_full((len(x),), torch.inf)
-        return cls(far, far[:, None].expand(-1, 2), torch.zeros_like(far), far, far, x, torch.zeros_like(far, dtype=torch.bool))
+        looks = x.new_full((len(x), 3), torch.nan)
+        return cls(far, far[:, None].expand(-1, 2), torch.zeros_like(far), far, far, looks, x, torch.zeros_like(far, dtype=torch.bool))
 
     def with_rows(self, rows: Tensor, other: "Evidence") -> "Evidence":
         """This one, with the other in its ``rows`` (indices)."""

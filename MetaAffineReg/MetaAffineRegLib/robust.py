@@ -43,6 +43,7 @@ _SIFTING = 2  # iterations after which the best of many starts are chosen
 _UNLEARNED = 8  # iterations of the unlearned branch
 _REFINE = 40  # iterations on each of the two finest grids, which few need
 _BACK = 10  # iterations of the way back
+_LOOK = 8  # iterations of another look at the result
 _ROUGH, _FINE = 3e-2, 5e-3  # samples: steps below end a refinement, on the way and where its end counts
 
 Report = Callable[[str, float], None]
@@ -62,7 +63,8 @@ class Plan:
     of these basins only such whose value is that close to the best; features: of the search; coarse, fine: data terms of the first two
     and of the last two levels; gamma: weight of the regularizer; curvature: whether the Gauss-Newton matrix is the initial Hessian of
     L-BFGS; witness: data term whose values at the result tell how sure it is, None for those of fine; sees: data term whose gradients
-    the learned steps see, None for that of their training; every: on the finest grid one row in so many counts, until the end is judged.
+    the learned steps see, None for that of their training; looks_again: whether the evidence is to tell where the coarse term would have
+    the result, and where a quarter of the rows; every: on the finest grid one row in so many counts, until the end is judged.
     """
 
     rotations: int = 20
@@ -87,6 +89,7 @@ class Plan:
     curvature: bool = True
     witness: DataTerm | None = None
     sees: DataTerm | None = None
+    looks_again: bool = False
     every: int = 1
 
 
@@ -97,10 +100,12 @@ _EDGES = Plan(
     margins=(0.08, 0.1, 0.04),
     features=EdgeTensors(normalized_gradients),
     coarse=normalized_gradients,
-    fine=normalized_gradients,
+    fine=faint_gradients,
     learned=False,
 )
-_EDGES_2D = replace(_EDGES, rotations=36, search=1, starts=40, unlearned_starts=40, sieved=48, basins=(6, 3), margins=(0.2, 0.2, 0.1))
+_EDGES_2D = replace(
+    _EDGES, rotations=36, search=1, starts=40, unlearned_starts=40, sieved=48, basins=(6, 3), margins=(0.2, 0.2, 0.1), looks_again=True
+)
 # In space centres on each other do better than a search of translations where something fills the field of view.
 _SPACE = Plan(
     rotations=12,
@@ -121,8 +126,8 @@ _EDGES_3D = replace(
     sieved=12,
     basins=(2, 2),
     features=_EDGES.features,
-    coarse=normalized_gradients,
-    fine=faint_gradients,
+    coarse=_EDGES.coarse,
+    fine=_EDGES.fine,
     every=2,
 )
 _TERMS: dict[Look, DataTerm] = {
@@ -159,7 +164,7 @@ class _Stages:
         distortion = Distortion(start[..., :-1], plan.gamma)
         self.inverse = distortion.inverse
         self.regularizers = dict.fromkeys(levels, distortion)
-        self.criteria: dict[tuple[int, int], Criterion] = {}
+        self.criteria: dict[tuple[int, int, DataTerm], Criterion] = {}
         self.rotation_range = rotation_range
         self.evaluations = torch.zeros(len(grids), dtype=torch.float64, device=start.device)
 
@@ -247,11 +252,12 @@ class _Stages:
         freedom_name: FreedomName | None = None,
         tolerance: float = _ROUGH,
         every: int = 1,
+        term: DataTerm | None = None,
     ) -> Candidates:
         """L-BFGS from each map on the grid of ``size``, of which only one row in ``every`` counts, until a step is below ``tolerance``
-        samples of it; the Gauss-Newton matrix there is its initial Hessian."""
+        samples of it; the Gauss-Newton matrix there is its initial Hessian; ``term``: that of the plan where it is not given."""
         parameters = freedom(freedom_name or self.freedom_name, found.x)
-        end = self.objective(size, found.pair, every).minimize(
+        end = self.objective(size, found.pair, every, term).minimize(
             parameters,
             iterations=iterations,
             unit=2 / size,
@@ -290,12 +296,12 @@ class _Stages:
         self.regularizers[self.levels[-1]] = self.regularizers[self.levels[-1]].weighted(weight)
         self.criteria = {key: criterion for key, criterion in self.criteria.items() if key[0] != self.levels[-1]}
 
-    def objective(self, size: int, pair: Tensor, every: int = 1) -> Criterion:
-        """The criterion of candidates that belong to ``pair``, by one row in ``every``."""
-        if (size, every) not in self.criteria:
-            term = self.plan.fine if size in self.levels[2:] else self.plan.coarse
-            self.criteria[size, every] = self.grids.objective(size, term, self.regularizers[size], every)
-        return self.criteria[size, every].select(pair)
+    def objective(self, size: int, pair: Tensor, every: int = 1, term: DataTerm | None = None) -> Criterion:
+        """The criterion of candidates that belong to ``pair``, by one row in ``every``; ``term``: that of the plan where none is given."""
+        term = term or (self.plan.fine if size in self.levels[2:] else self.plan.coarse)
+        if (size, every, term) not in self.criteria:
+            self.criteria[size, every, term] = self.grids.objective(size, term, self.regularizers[size], every)
+        return self.criteria[size, every, term].select(pair)
 
     def count(self, pair: Tensor, evaluations: Tensor | float) -> None:
         """Add to the pairs' evaluations, those of the finest grid being one."""
@@ -358,7 +364,7 @@ def _so_far(found: Candidates, stages: _Stages) -> str:
     if len(stages.grids) > 1:
         return ""
     degrees = math.degrees(float(affine.angle(affine.nearest_rotation(found.x[0, :, :-1] @ stages.inverse[0]))))
-    return f" ({100 * float(found.value[0]):.1f} % unexplained, turned by {degrees:.0f} degrees, {len(found.x)} candidates)"
+    return f" ({100 * float(found.value[0]):.1f} % unexplained, turned by {degrees:.0f} degrees, candidates: {len(found.x)})"
 
 
 def _runner_up(finest: Candidates, coarser: Candidates) -> tuple[Tensor, Tensor]:
@@ -372,7 +378,7 @@ def _runner_up(finest: Candidates, coarser: Candidates) -> tuple[Tensor, Tensor]
 
 
 def _evidence(stages: _Stages, start: Tensor, x: Tensor, after: Tensor, margin: Tensor, runner_up: Tensor) -> Evidence:
-    """Overlap, how well each image is explained, and the distance to what the way back finds from the inverse map."""
+    """Overlap, how well each image is explained, and the distances to what the way back finds from the inverse map, and other looks."""
     grids, finest = stages.grids, stages.levels[-1]
     told_by = stages.plan.witness or stages.plan.fine
     if stages.plan.witness:
@@ -384,8 +390,21 @@ def _evidence(stages: _Stages, start: Tensor, x: Tensor, after: Tensor, margin: 
     back = _Stages(
         grids.swapped(), stages.levels, affine.inverse(start), stages.freedom_name, stages.rotation_range, stages.plan, stages.report
     )
-    inverse = Candidates(affine.inverse(x), torch.arange(len(x), device=x.device), after)
+    pair = torch.arange(len(x), device=x.device)
+    inverse = Candidates(affine.inverse(x), pair, after)
     returned = back.refined(inverse, stages.levels[2], _BACK, tolerance=_FINE).x
     stages.evaluations += back.evaluations
     consistency = affine.distance(affine.compose(returned, x), affine.identity(len(x), x.shape[1], dtype=x.dtype, device=x.device))
-    return Evidence(after, shares[:, :2], shares[:, 2], margin, consistency * finest / 2, runner_up, edges)
+    looks = _looks(stages, Candidates(x, pair, after), told_by) if stages.plan.looks_again else x.new_full((len(x), 3), torch.nan)
+    return Evidence(after, shares[:, :2], shares[:, 2], margin, consistency * finest / 2, looks, runner_up, edges)
+
+
+def _looks(stages: _Stages, result: Candidates, told_by: DataTerm) -> Tensor:
+    """How far away, in samples, the coarse term and a quarter of the rows would have the result, and what the former says there."""
+    finest, coarse = stages.levels[-1], stages.plan.coarse
+    there = (
+        stages.refined(result, finest, _LOOK, tolerance=_FINE, every=every, term=term).x for term, every in ((coarse, 2), (told_by, 4))
+    )
+    stages.count(result.pair, 1.0)
+    share = stages.grids.objective(finest, coarse).value(result.x)
+    return torch.stack((*(affine.distance(x, result.x) * finest / 2 for x in there), share), 1)

@@ -33,6 +33,7 @@ from .trainer import Trainer, TrainingConfig
 _BATCH = {2: 128, 3: 16}
 _RATE, _RATE_OF_TUNING = 0.005, 0.002
 _EVALUATIONS = 12  # on the way
+_PAIRS_TO_COMPILE = 4
 _SHARE_OF_EVALUATIONS = 0.2  # of the time, at most
 _SECONDS_BETWEEN_STATES, _SECONDS_BETWEEN_REPORTS = 15.0, 0.5
 
@@ -120,6 +121,7 @@ class Session:
         if resumed:
             trainer.resume(self._state)
         if leads:
+            self._compile()
             self._evaluate(chooses=not resumed)
         trainer.seconds += time.monotonic() - self._began
         loss = 0.0
@@ -135,6 +137,13 @@ class Session:
             self._report({"event": "note", "text": f"{trainer.failed} The last good weights are kept."})
         self._report_progress(loss)
         return self._finish()
+
+    def _compile(self) -> None:
+        """What the machine compiles on first use, before the clock starts: it can take longer than the training may."""
+        began = time.monotonic()
+        pairs = evaluation.evaluation_pairs(self._validation, _PAIRS_TO_COMPILE, self.settings.seed, "compiling")
+        evaluation.errors(pairs, self.trainer.network)
+        self._began += time.monotonic() - began
 
     # On the way
 
