@@ -4,9 +4,9 @@ The probability that a result is good is a logistic function of the share of the
 runner-up, of the distance between the way there and the way back, of the shares of either image that are left unexplained: one of
 them is small where something is missing from the other, and none where the result is wrong, and of the distances to where other looks
 would have the result, if there are any.  That it is not the runner-up that is right, one of the margin: one half where both fit
-alike, as on a symmetric object.  Their product is the probability of success.  The weights, those of intensities and of edges, of planes
-and of volumes apart, are fitted to pairs with a known truth, among them many that a weakened search gets wrong and, of planes, strangers
-that have none; they lie in ``Resources/confidence.json``, which ``run.py benchmark calibrate`` writes.
+alike, as on a symmetric object.  Their product is the probability of success.  The weights, those of intensities, of edges and of faint
+edges, of planes and of volumes apart, are fitted to pairs with a known truth, among them many that a weakened search gets wrong and, of
+planes, strangers that have none; they lie in ``Resources/confidence.json``, which ``run.py benchmark calibrate`` writes.
 """
 
 import json
@@ -14,6 +14,8 @@ import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+
+import torch
 
 from .outcome import Evidence
 
@@ -43,7 +45,8 @@ def probability_of_success(evidence: Evidence, row: int) -> float:
 
 def kind_of(evidence: Evidence, row: int) -> str:
     """Which weights count: they differ with what was compared, and in how many dimensions."""
-    return f"{'edges' if evidence.edges[row] else 'intensities'}-{evidence.runner_up.shape[1]}d"
+    looked_again = "" if torch.isnan(evidence.looks[row]).any() else "faint-"
+    return f"{looked_again}{'edges' if evidence.edges[row] else 'intensities'}-{evidence.runner_up.shape[1]}d"
 
 
 def features(evidence: Evidence, row: int) -> tuple[float, ...]:

@@ -93,19 +93,18 @@ class Plan:
     every: int = 1
 
 
-Look = Literal["intensities", "edges", "correlation", "local-correlation", "mutual-information"]
-CALIBRATED: tuple[Look, ...] = ("intensities", "edges")  # what the weights of the confidence are fitted to
+Look = Literal["intensities", "edges", "faint-edges", "correlation", "local-correlation", "mutual-information"]
+CALIBRATED: tuple[Look, ...] = ("intensities", "edges", "faint-edges")  # what the weights of the confidence are fitted to
 _EDGES = Plan(
     polished=120,
     margins=(0.08, 0.1, 0.04),
     features=EdgeTensors(normalized_gradients),
     coarse=normalized_gradients,
-    fine=faint_gradients,
+    fine=normalized_gradients,
     learned=False,
 )
-_EDGES_2D = replace(
-    _EDGES, rotations=36, search=1, starts=40, unlearned_starts=40, sieved=48, basins=(6, 3), margins=(0.2, 0.2, 0.1), looks_again=True
-)
+_EDGES_2D = replace(_EDGES, rotations=36, search=1, starts=40, unlearned_starts=40, sieved=48, basins=(6, 3), margins=(0.2, 0.2, 0.1))
+_FAINT_EDGES_2D = replace(_EDGES_2D, fine=faint_gradients, looks_again=True)
 # In space centres on each other do better than a search of translations where something fills the field of view.
 _SPACE = Plan(
     rotations=12,
@@ -127,7 +126,7 @@ _EDGES_3D = replace(
     basins=(2, 2),
     features=_EDGES.features,
     coarse=_EDGES.coarse,
-    fine=_EDGES.fine,
+    fine=faint_gradients,
     every=2,
 )
 _TERMS: dict[Look, DataTerm] = {
@@ -136,11 +135,13 @@ _TERMS: dict[Look, DataTerm] = {
     "mutual-information": mutual_information,
 }
 # What is tried first, by what is compared and by dimension; edges need a finer grid to be told apart in the plane.  Those of
-# ``_TERMS`` refine what a search by edges finds, and choose of it; edges tell how sure the result is.
+# ``_TERMS`` refine what a search by edges finds, and choose of it; edges tell how sure the result is.  Faint edges too are, on the fine
+# grids, nearer to the truth where the contrasts differ, and miss it more often where something is cropped.
 PLANS: dict[tuple[Look, int], Plan] = {
     ("intensities", 2): Plan(),
     ("intensities", 3): _SPACE,
     ("edges", 2): _EDGES_2D,
+    ("faint-edges", 2): _FAINT_EDGES_2D,
     ("edges", 3): _EDGES_3D,
     **{(look, 2): replace(_EDGES_2D, fine=term, witness=_EDGES_2D.fine) for look, term in _TERMS.items()},
     **{(look, 3): replace(_EDGES_3D, fine=term, witness=_EDGES_3D.fine, every=1) for look, term in _TERMS.items()},

@@ -1,10 +1,10 @@
 """Where robust is not sure of its result it searches again, and otherwise: most pairs are easy, and the few others get the time.
 
 By itself (``auto``) it compares intensities first, which is fast and exact, and where this leaves doubt, edges, which neither
-another contrast nor a cropped image disturbs.  Where the images differ in brightness, it compares edges first: intensities would draw
-such a pair aside, and be sure of it.  Each search takes along what those before it have found, so that edges judge between two things
-that were found.  A result that has most likely failed even then is searched for thoroughly.  The more probable result stays, never one
-by intensities where the images differ in brightness.
+another contrast nor a cropped image disturbs.  Where the images differ in brightness, it compares edges first, of slices faint ones
+too: intensities would draw such a pair aside, and be sure of it.  Each search takes along what those before it have found, so that
+edges judge between two things that were found.  A result that has most likely failed even then is searched for thoroughly.  The more
+probable result stays, never one by intensities where the images differ in brightness.
 """
 
 from dataclasses import dataclass, replace
@@ -21,12 +21,12 @@ from .freedom import FreedomName
 from .grids import PairGrids
 from .initializer import Initializer
 from .outcome import Evidence, Outcome
-from .robust import PLANS, Plan, Report, robust
+from .robust import PLANS, Look, Plan, Report, robust
 
 DataTermChoice = Literal["auto", "intensities", "edges", "correlation", "local-correlation", "mutual-information"]
 DATA_TERM_CHOICES: tuple[DataTermChoice, ...] = get_args(DataTermChoice)
 # More of everything; by intensities in space it would take a minute.
-THOROUGH: dict[tuple[DataTermChoice, int], Plan] = {
+THOROUGH: dict[tuple[Look, int], Plan] = {
     ("intensities", 2): Plan(
         rotations=64, each=3, polished=192, starts=60, unlearned_starts=60, sieved=24, basins=(10, 4), margins=(0.2, 0.2, 0.08)
     ),
@@ -55,6 +55,7 @@ THOROUGH: dict[tuple[DataTermChoice, int], Plan] = {
         margins=(0.5, 0.1, 0.06),
     ),
 }
+THOROUGH["faint-edges", 2] = replace(THOROUGH["edges", 2], fine=PLANS["faint-edges", 2].fine, looks_again=True)
 _SURE = 0.98  # probability from which a result is not looked at again
 _SURE_BY_EDGES = 0.9  # the same where intensities are not expected to do better
 _SHARE = 0.7  # of what is left of the progress, for each search
@@ -125,23 +126,24 @@ class _Search:
 
 def _searches(data_term: DataTermChoice, grids: PairGrids, levels: tuple[int, ...]) -> list[_Search]:
     d, look = grids.dimension, "edges" if data_term == "auto" else data_term
-    everyone = torch.ones(len(grids), dtype=torch.bool)
-    plan = PLANS[look, d]
-    if data_term == "auto":
-        different = (brightness_distance(grids.fixed[levels[1]], grids.moving[levels[1]]) >= DIFFERENT).cpu()
+    if look != "edges":
+        everyone = torch.ones(len(grids), dtype=torch.bool)
+        again = [_Search("thorough search: ", THOROUGH[look, d], _SURE, everyone)] if (look, d) in THOROUGH else []
+        return [_Search("", PLANS[look, d], _SURE, everyone), *again]
+    different = (brightness_distance(grids.fixed[levels[1]], grids.moving[levels[1]]) >= DIFFERENT).cpu()
+    faint: Look = "faint-edges" if ("faint-edges", d) in PLANS else "edges"
+    if data_term == "edges":
+        searches = [_Search("", PLANS["edges", d], _SURE, ~different), _Search("", PLANS[faint, d], _SURE, different)]
+    else:
         searches = [
             _Search("", PLANS["intensities", d], _SURE, ~different),
-            _Search("", plan, _SURE, different),
-            _Search("second search: ", plan, _SURE, ~different),
+            _Search("", PLANS[faint, d], _SURE, different),
+            _Search("second search: ", PLANS["edges", d], _SURE, ~different),
             _Search("second search: ", PLANS["intensities", d], _SURE_BY_EDGES, different, proposes=True),
-            _Search("third search: ", plan, _SURE_BY_EDGES, different, settles=True),
+            _Search("third search: ", PLANS[faint, d], _SURE_BY_EDGES, different, settles=True),
         ]
-    else:
-        searches = [_Search("", plan, _SURE, everyone)]
-    if (look, d) in THOROUGH:
-        name, enough = "thorough search: ", _SURE if look == "intensities" else AMBIGUOUS
-        searches.append(_Search(name, THOROUGH[look, d], enough, everyone))
-    return searches
+    last: tuple[tuple[Look, Tensor], ...] = (("edges", ~different), (faint, different))
+    return searches + [_Search("thorough search: ", THOROUGH[look, d], AMBIGUOUS, suited) for look, suited in last if (look, d) in THOROUGH]
 
 
 def _probabilities(evidence: Evidence) -> Tensor:

@@ -10,22 +10,24 @@ from MetaAffineRegLib.confidence import AMBIGUOUS, OK, probability_of_success, s
 from MetaAffineRegLib.outcome import Evidence
 
 
-def probability(unexplained=0.05, margin=0.3, consistency=0.05, lesser=None, edges=False, dimension=2, coarse=0.05, rows=0.05):
+def probability(unexplained=0.05, margin=0.3, consistency=0.05, lesser=None, kind="intensities-2d", coarse=0.05, rows=0.05):
     """``lesser``: of the shares that are left unexplained of one image; both are as the whole where it is not given; ``coarse``, ``rows``:
     how far away other looks have the result."""
     unexplained, margin, consistency, overlap = (
         torch.tensor([number], dtype=torch.float64) for number in (unexplained, margin, consistency, 0.9)
     )
     sides = torch.stack((unexplained if lesser is None else torch.full_like(unexplained, lesser), unexplained), 1)
-    looks = torch.tensor([[coarse, rows, float(unexplained)]] if edges and dimension == 2 else [[math.nan] * 3], dtype=torch.float64)
-    evidence = Evidence(unexplained, sides, overlap, margin, consistency, looks, identity(1, dimension), torch.tensor([edges]))
+    looks = torch.tensor([[coarse, rows, float(unexplained)] if kind.startswith("faint") else [math.nan] * 3], dtype=torch.float64)
+    evidence = Evidence(
+        unexplained, sides, overlap, margin, consistency, looks, identity(1, int(kind[-2])), torch.tensor(["edges" in kind])
+    )
     return probability_of_success(evidence, 0)
 
 
-LOOKS = pytest.mark.parametrize(("edges", "dimension"), [(False, 2), (True, 2), (False, 3), (True, 3)])
+KINDS = pytest.mark.parametrize("kind", ["intensities-2d", "edges-2d", "faint-edges-2d", "intensities-3d", "edges-3d"])
 
 
-@LOOKS
+@KINDS
 @pytest.mark.parametrize(
     ("name", "worse"),
     [
@@ -35,30 +37,30 @@ LOOKS = pytest.mark.parametrize(("edges", "dimension"), [(False, 2), (True, 2), 
         ("lesser", [0.0, 0.02, 0.05]),
     ],
 )
-def test_worse_evidence_is_never_more_sure(name, worse, edges, dimension):
-    found = [probability(**{name: number}, edges=edges, dimension=dimension) for number in worse]
+def test_worse_evidence_is_never_more_sure(name, worse, kind):
+    found = [probability(**{name: number}, kind=kind) for number in worse]
     assert found == sorted(found, reverse=True)
     assert found[0] > found[-1]
     assert all(0 <= number <= 1 for number in found)
 
 
-@LOOKS
-def test_ends_of_the_scale(edges, dimension):
-    assert status_of(probability(0.0, math.inf, 0.0, edges=edges, dimension=dimension)) == "ok"
-    assert status_of(probability(1.0, 0.0, 100.0, edges=edges, dimension=dimension)) == "failed"
+@KINDS
+def test_ends_of_the_scale(kind):
+    assert status_of(probability(0.0, math.inf, 0.0, kind=kind)) == "ok"
+    assert status_of(probability(1.0, 0.0, 100.0, kind=kind)) == "failed"
     assert probability(math.inf) == 0
     assert probability(0.01, margin=-0.1) <= probability(0.01, margin=0.0)  # the runner-up has turned out better
 
 
 @pytest.mark.parametrize("look", ["coarse", "rows"])
 def test_other_looks_that_lead_away_make_it_less_sure(look):
-    found = [probability(0.4, edges=True, **{look: distance}) for distance in (0.0, 0.1, 1.0, 10.0)]
+    found = [probability(0.4, kind="faint-edges-2d", **{look: distance}) for distance in (0.0, 0.1, 1.0, 10.0)]
     assert found == sorted(found, reverse=True) and found[0] > found[-1]
 
 
-@LOOKS
-def test_what_explains_nothing_is_no_result(edges, dimension):
-    assert probability(1.0, math.inf, 0.0, edges=edges, dimension=dimension) == 0
+@KINDS
+def test_what_explains_nothing_is_no_result(kind):
+    assert probability(1.0, math.inf, 0.0, kind=kind) == 0
 
 
 def test_two_basins_alike_are_no_better_than_a_coin():

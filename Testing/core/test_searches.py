@@ -27,6 +27,7 @@ def symmetric():
 
 EASY = made(SLICE), made(SLICE, affine(25, (4, -3, 0)))
 HARD = (symmetric(), symmetric())  # turned by nothing, or by half a turn: none can tell
+INTENSITIES, EDGES, FAINT_EDGES = (PLANS[look, 2] for look in ("intensities", "edges", "faint-edges"))
 STRANGERS = EASY[0], Image.checked(np.random.default_rng(1).random((1, 80, 100)), SLICE)
 
 
@@ -51,7 +52,7 @@ def plans(monkeypatch):
 
 
 def first_search(pairs):
-    return robust(*settings(pairs), PLANS["intensities", 2])
+    return robust(*settings(pairs), INTENSITIES)
 
 
 @torch.no_grad()
@@ -64,7 +65,7 @@ def test_only_pairs_that_are_not_sure_are_searched_again(plans, monkeypatch, dat
     sure = [probability_of_success(alone.evidence, row) > searches._SURE for row in range(3)]
     assert sure == [True, False, True]
     outcome = robust_until_sure(*settings(pairs), data_term)
-    assert plans == [(3, PLANS["intensities", 2]), (1, PLANS["edges", 2] if data_term == "auto" else thorough)]
+    assert plans == [(3, INTENSITIES), (1, EDGES if data_term == "auto" else thorough)]
     torch.testing.assert_close(outcome.x[[0, 2]], alone.x[[0, 2]], rtol=0, atol=0)
     assert (outcome.evaluations > alone.evaluations).tolist() == [False, True, False]
     assert probability_of_success(outcome.evidence, 1) >= probability_of_success(alone.evidence, 1)
@@ -74,16 +75,15 @@ def test_only_pairs_that_are_not_sure_are_searched_again(plans, monkeypatch, dat
 @pytest.mark.parametrize("data_term", ["auto", "edges"])
 def test_what_has_failed_by_edges_is_searched_thoroughly(plans, monkeypatch, data_term):
     """A pair of strangers fails, by edges alone; a symmetric one is doubtful only."""
-    thorough = dataclasses.replace(PLANS["edges", 2], rotations=40)
-    monkeypatch.setattr(searches, "THOROUGH", {("edges", 2): thorough})
+    thorough = dataclasses.replace(EDGES, rotations=40)
+    monkeypatch.setattr(searches, "THOROUGH", {("edges", 2): thorough, ("faint-edges", 2): thorough})
     told = []
     *common, _ = settings([HARD, STRANGERS])
     outcome = robust_until_sure(*common, lambda stage, share: told.append((stage, share)), data_term)
-    edges, intensities = PLANS["edges", 2], PLANS["intensities", 2]
-    if data_term == "edges":
-        assert plans == [(2, edges), (1, thorough)]
+    if data_term == "edges":  # the strangers differ in brightness
+        assert plans == [(1, EDGES), (1, FAINT_EDGES), (1, thorough)]
     else:  # the first pair, the second, and both again; what the second found is settled
-        assert plans == [(1, intensities), (1, edges), (1, edges), (1, intensities), (1, edges), (1, thorough)]
+        assert plans == [(1, INTENSITIES), (1, FAINT_EDGES), (1, EDGES), (1, INTENSITIES), (1, FAINT_EDGES), (1, thorough)]
     assert status_of(probability_of_success(outcome.evidence, 1)) == "failed"
     assert any(stage.startswith("thorough search: ") for stage, _ in told)
     shares = [share for stage, share in told if stage]
@@ -93,7 +93,7 @@ def test_what_has_failed_by_edges_is_searched_thoroughly(plans, monkeypatch, dat
 @torch.no_grad()
 def test_edges_alone_are_searched_once(plans):
     outcome = robust_until_sure(*settings([EASY, HARD]), "edges")
-    assert plans == [(2, PLANS["edges", 2])]
+    assert plans == [(2, EDGES)]
     assert outcome.evidence.edges.tolist() == [True, True]
 
 
@@ -103,7 +103,7 @@ def test_the_more_probable_result_stays(monkeypatch):
 
     def search(grids, *others):
         found = robust(grids, *others)
-        if others[6] is PLANS["intensities", 2]:
+        if others[6] is INTENSITIES:
             return found
         # the second search: less probable for one pair, more for the other
         unexplained = torch.tensor([1.0, 0.0], dtype=torch.float64)
@@ -129,7 +129,7 @@ def test_another_contrast_is_registered_by_edges(plans):
     other = Image.checked(shades[moving.array.astype(int)] * np.linspace(0.8, 1.2, 100), SLICE)
     grids, levels, start, *rest = settings([(fixed, other)])
     outcome = robust_until_sure(grids, levels, start, *rest)
-    assert outcome.evidence.edges.tolist() == [True] and plans[0] == (1, PLANS["edges", 2])
+    assert outcome.evidence.edges.tolist() == [True] and plans[0] == (1, FAINT_EDGES)
     assert status_of(probability_of_success(outcome.evidence, 0)) == "ok"
     frame = pair_frame(fixed.geometry, other.geometry)
     assert distance(frame.to_lps(outcome.x[0].numpy()), truth, SLICE) < 1.0
@@ -139,7 +139,7 @@ def test_another_contrast_is_registered_by_edges(plans):
 @torch.no_grad()
 def test_sure_pairs_cost_one_search(plans):
     robust_until_sure(*settings([EASY]))
-    assert plans == [(1, PLANS["intensities", 2])]
+    assert plans == [(1, INTENSITIES)]
 
 
 @torch.no_grad()
@@ -159,7 +159,7 @@ def test_another_brightness_goes_to_edges_at_once(plans):
     fixed, moving = EASY
     other = Image.checked(np.where(moving.array > 0, 100 - moving.array, 0), SLICE)
     outcome = robust_until_sure(*settings([EASY, (fixed, other)]))
-    assert plans == [(1, PLANS["intensities", 2]), (1, PLANS["edges", 2])]
+    assert plans == [(1, INTENSITIES), (1, FAINT_EDGES)]
     assert outcome.evidence.edges.tolist() == [False, True]
     torch.testing.assert_close(outcome.x[0], first_search([EASY]).x[0], rtol=0, atol=1e-9)
     assert bool(torch.isfinite(outcome.before).all() and torch.isfinite(outcome.after).all())
@@ -185,9 +185,6 @@ def stand_in(monkeypatch):
     return tried, results
 
 
-INTENSITIES, EDGES = PLANS["intensities", 2], PLANS["edges", 2]
-
-
 @torch.no_grad()
 @pytest.mark.parametrize("disputed", [True, False])
 def test_edges_judge_between_two_things_that_were_found(stand_in, monkeypatch, disputed):
@@ -196,7 +193,7 @@ def test_edges_judge_between_two_things_that_were_found(stand_in, monkeypatch, d
     monkeypatch.setattr(searches, "brightness_distance", lambda fixed, moving: torch.ones(len(fixed)))
     results += [(0.8, 0.0), (0.95, 1.0 if disputed else 0.0), (0.97, 1.0)]  # intensities are surer, and wrong
     outcome = robust_until_sure(*settings([EASY]))
-    assert [plan for plan, _ in tried] == ([EDGES, INTENSITIES, EDGES] if disputed else [EDGES, INTENSITIES])
+    assert [plan for plan, _ in tried] == ([FAINT_EDGES, INTENSITIES, FAINT_EDGES] if disputed else [FAINT_EDGES, INTENSITIES])
     assert float(outcome.evidence.unexplained[0]) == (0.97 if disputed else 0.8)
     if disputed:
         best, latest = tried[2][1].x
@@ -217,7 +214,7 @@ def test_what_was_found_before_is_taken_along(stand_in):
 @torch.no_grad()
 def test_map_that_is_known_is_judged_with_those_that_are_searched():
     """A search that looks nowhere near finds it all the same."""
-    nowhere = dataclasses.replace(PLANS["intensities", 2], rotations=1, each=1, learned=False)
+    nowhere = dataclasses.replace(INTENSITIES, rotations=1, each=1, learned=False)
     truth = affine(140, (4, -3, 0))
     pair = EASY[0], made(SLICE, truth)
     frame = pair_frame(pair[0].geometry, pair[1].geometry)
