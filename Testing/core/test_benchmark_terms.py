@@ -60,8 +60,9 @@ def test_where_no_term_is_ahead_that_is_said(tasks, stand_ins):
 
 def test_learned_steps_are_shown_beside_each_term(tasks, stand_ins):
     _, lines = command(terms, "--data", tasks, "--tasks", "plain")
-    assert [cells(line) for line in lines[-5:]] == [
-        [look, "0 of 3; 3 of 3"] for look in ("intensities", "edges", "correlation", "local-correlation", "mutual-information")
+    assert [cells(line) for line in lines[-6:]] == [
+        [look, "0 of 3; 3 of 3"]
+        for look in ("intensities", "edges", "faint-edges", "correlation", "local-correlation", "mutual-information")
     ]
 
 
