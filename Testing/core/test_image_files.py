@@ -103,3 +103,11 @@ def test_resampling_follows_the_transform_from_fixed_to_moving():
     errors = np.abs(warped - fixed.array)[inside]
     assert np.median(errors) < 0.05 * fixed.array.max()
     assert np.median(errors) < 0.2 * np.median(np.abs(resample(moving, fixed, np.eye(4)) - fixed.array)[inside])
+
+
+def test_name_that_promises_another_format_is_no_obstacle(tmp_path):
+    """A PNG file that is called NRRD is read as what it is."""
+    values = np.arange(20, dtype=np.uint8).reshape(4, 5)
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(values), str(tmp_path / "picture.png"))
+    (tmp_path / "picture.png").rename(tmp_path / "picture.nrrd")
+    np.testing.assert_array_equal(read_image(tmp_path / "picture.nrrd").image.array[0], values)
