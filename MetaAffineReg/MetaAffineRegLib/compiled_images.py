@@ -16,11 +16,11 @@ def edges(images: Tensor, edge: float = math.inf) -> Tensor:
     rounding; their normals, where ``edge`` is the change that counts half as one."""
     sizes = images.shape[2:]
     planes, square = (1, *sizes)[-3:], np.float32(edge**2)
-    found = torch.empty(len(images), len(sizes) + 1, *sizes)
+    found = _room(len(images), len(sizes) + 1, *sizes)
     given, channels = (tensor.view(len(images), -1, *planes).numpy() for tensor in (images.contiguous(), found))
 
     def work(first: int, last: int) -> None:
-        scratch = [np.empty(planes, np.float32) for _ in range(3)]
+        scratch = np.empty((3, *planes), np.float32)
         for k in range(first, last):
             gradient, covered = channels[k, :-1], channels[k, -1]
             smooth_along_axes(*given[k], scratch[0], covered, *scratch[1:])
@@ -36,7 +36,7 @@ def bordered_words(images: Tensor) -> Tensor:
     """Channels of images ``(B, C, *S)`` in float32, bordered by zeros, two of a sample in one int64, ``(B, padded samples, W)``."""
     (batch, channels), sizes = images.shape[:2], images.shape[2:]
     padded = [size + 2 * BORDER for size in sizes]
-    words = torch.zeros(batch, *padded, channels + channels % 2)
+    words = _room(batch, *padded, channels + channels % 2)
     share_out(
         lambda first, last: lay_side_by_side(
             images.reshape(batch, channels, *(1, *sizes)[-3:]).contiguous().numpy(),
@@ -50,15 +50,27 @@ def bordered_words(images: Tensor) -> Tensor:
     return words.flatten(1, -2).view(torch.int64)
 
 
+def _room(*shape: int) -> Tensor:
+    """A float32 tensor of any values; numpy asks the system for large pages, which take a tenth of the time until they are there."""
+    return torch.from_numpy(np.empty(shape, np.float32))
+
+
 @compiled
 def lay_side_by_side(images, words, first, last):
-    """Images ``(B, C, planes, rows, columns)`` first .. last - 1 into the middle of words ``(B, .., C)``; slices have no plane more."""
-    deep = (words.shape[1] - images.shape[2]) // 2
+    """Images ``(B, C, planes, rows, columns)`` first .. last - 1 into the middle of words ``(B, .., C)``, zeros around them and in a channel
+    too many; slices have no plane more."""
+    planes, rows, deep = images.shape[2], images.shape[3], (words.shape[1] - images.shape[2]) // 2
     for k in range(first, last):
-        for plane in range(images.shape[2]):
-            for row in range(images.shape[3]):
+        for index in range(words.shape[1] * words.shape[2]):
+            plane, row = index // words.shape[2] - deep, index % words.shape[2] - BORDER
+            pixels = words[k, plane + deep, row + BORDER]
+            if 0 <= plane < planes and 0 <= row < rows:
+                pixels[:BORDER], pixels[len(pixels) - BORDER :] = 0, 0
                 for channel in range(images.shape[1]):
-                    _lay_row(images[k, channel, plane, row], channel, words[k, plane + deep, row + BORDER])
+                    _lay_row(images[k, channel, plane, row], channel, pixels)
+                pixels[:, images.shape[1] :] = 0
+            else:
+                pixels[:] = 0
 
 
 @fast

@@ -12,6 +12,7 @@ from numba.extending import overload
 from .compiling import FAST, fast
 from .kernels import add_samples, compare_samples, curve_samples
 from .lanes import CONTENT_SLOPES, COST_SLOPES, COTANGENTS, COVER_SLOPES, FIXED, INVERSE, MOVING, PRODUCTS, TURNED
+from .normalized_gradients import LEAST_EDGES
 
 
 class NormalizedGradients(NamedTuple):
@@ -179,6 +180,14 @@ def _lay_slopes(sizes, vectors, cover, slopes, lanes, count, matrix):
 
 
 @fast
+def _shared(squares, along, inverse, d):
+    """``normalized_gradients.shared_line`` of a sample; squares: |u|^2 |n|^2."""
+    one = np.float32(1)
+    cosine = along * along * inverse / max(squares * inverse, np.float32(LEAST_EDGES))
+    return max((d * cosine - one) / (d - one), np.float32(0))
+
+
+@fast
 def _metric(square, inverse, weight):
     """Half the Gauss-Newton curvature of a sample's cost by u is alpha |du|^2 + beta (u . du)^2: alpha and beta."""
     squared = inverse * inverse
@@ -191,8 +200,10 @@ def _curve_in_plane(term, sizes, lanes, count, matrix):
     for k in range(count):
         i = np.uint64(k)
         g0x, g0y, g1x, g1y = lanes[i + MOVING[0][1]], lanes[i + MOVING[0][2]], lanes[i + MOVING[1][1]], lanes[i + MOVING[1][2]]
-        u0, u1 = lanes[i + TURNED[0]], lanes[i + TURNED[1]]
-        alpha, beta = _metric(u0 * u0 + u1 * u1, lanes[i + INVERSE], lanes[i + FIXED[2]] * lanes[i + MOVING[2][0]])
+        u0, u1, n0, n1 = lanes[i + TURNED[0]], lanes[i + TURNED[1]], lanes[i + FIXED[0]], lanes[i + FIXED[1]]
+        square, inverse = u0 * u0 + u1 * u1, lanes[i + INVERSE]
+        shared = _shared(square * (n0 * n0 + n1 * n1), u0 * n0 + u1 * n1, inverse, np.float32(2))
+        alpha, beta = _metric(square, inverse, lanes[i + FIXED[2]] * lanes[i + MOVING[2][0]] * shared)
         u0x, u1x, u0y, u1y = m00 * g0x + m10 * g1x, m01 * g0x + m11 * g1x, m00 * g0y + m10 * g1y, m01 * g0y + m11 * g1y
         along_x, along_y = u0 * u0x + u1 * u1x, u0 * u0y + u1 * u1y
         lanes[i + PRODUCTS[0]] = alpha * (u0x * u0x + u1x * u1x) + beta * along_x * along_x
@@ -210,7 +221,10 @@ def _curve_in_space(term, sizes, lanes, count, matrix):
         g1x, g1y, g1z = lanes[i + MOVING[1][1]], lanes[i + MOVING[1][2]], lanes[i + MOVING[1][3]]
         g2x, g2y, g2z = lanes[i + MOVING[2][1]], lanes[i + MOVING[2][2]], lanes[i + MOVING[2][3]]
         u0, u1, u2 = lanes[i + TURNED[0]], lanes[i + TURNED[1]], lanes[i + TURNED[2]]
-        alpha, beta = _metric(u0 * u0 + u1 * u1 + u2 * u2, lanes[i + INVERSE], lanes[i + FIXED[3]] * lanes[i + MOVING[3][0]])
+        n0, n1, n2 = lanes[i + FIXED[0]], lanes[i + FIXED[1]], lanes[i + FIXED[2]]
+        square, inverse = u0 * u0 + u1 * u1 + u2 * u2, lanes[i + INVERSE]
+        shared = _shared(square * (n0 * n0 + n1 * n1 + n2 * n2), u0 * n0 + u1 * n1 + u2 * n2, inverse, np.float32(3))
+        alpha, beta = _metric(square, inverse, lanes[i + FIXED[3]] * lanes[i + MOVING[3][0]] * shared)
         u0x, u1x, u2x = m00 * g0x + m10 * g1x + m20 * g2x, m01 * g0x + m11 * g1x + m21 * g2x, m02 * g0x + m12 * g1x + m22 * g2x
         u0y, u1y, u2y = m00 * g0y + m10 * g1y + m20 * g2y, m01 * g0y + m11 * g1y + m21 * g2y, m02 * g0y + m12 * g1y + m22 * g2y
         u0z, u1z, u2z = m00 * g0z + m10 * g1z + m20 * g2z, m01 * g0z + m11 * g1z + m21 * g2z, m02 * g0z + m12 * g1z + m22 * g2z

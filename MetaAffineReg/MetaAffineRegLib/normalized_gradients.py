@@ -18,6 +18,9 @@ from torch import Tensor
 from .data_terms import CONTENT_FLOOR, DataTerm, total, total_in_parts
 
 
+LEAST_EDGES = 1e-12  # of |T_f| |T_m|; below it there are no two lines
+
+
 class NormalizedGradients(DataTerm):
     """The term in channels: of the fixed image n, of the moving one g, and the coverage of either last."""
 
@@ -68,7 +71,11 @@ class NormalizedGradients(DataTerm):
         return floor, torch.ones_like(floor)
 
     def curvature_roots(self, fixed: Tensor, warped: Tensor, matrix: Tensor) -> Iterator[Tensor]:
-        """One for each entry of T; what a change of A does to u beside moving the samples is left out."""
+        """One for each entry of T; what a change of A does to u beside moving the samples is left out.
+
+        Samples count as far as both edges are along one line: the residuals of the others are large, and their part of the curvature,
+        which Gauss and Newton leave out, takes back what they add, most of all where the lines are those of noise.
+        """
         d = matrix.shape[-1]
         matrix = matrix.to(warped)
         u = _turned(warped[:, :d], matrix)
@@ -78,7 +85,8 @@ class NormalizedGradients(DataTerm):
         common = fixed[:, -1] * warped[:, d]
         content = 0.5 * (fixed[:, :-1].square().sum(1).square() + share.square())
         divisor = self.divisor(total(common * content), fixed)
-        weight = (common.clamp_min(0) / divisor.to(warped).view(-1, *(1,) * d)).sqrt()
+        shared = shared_line((fixed[:, :-1] * u).sum(1).square() * inverse, fixed[:, :-1].square().sum(1) * share, d)
+        weight = (common.clamp_min(0) * shared / divisor.to(warped).view(-1, *(1,) * d)).sqrt()
         for entry, (i, j) in enumerate(_entries(d)):
             by_u = -2 * moved[:, entry, None] * u
             by_u[:, i] += _factor(i, j) * u[:, j]
@@ -89,6 +97,12 @@ class NormalizedGradients(DataTerm):
 
 normalized_gradients = NormalizedGradients(0.015)
 faint_gradients = NormalizedGradients(0.004)  # for fine grids, where more samples are averaged and contours alone would mislead
+
+
+def shared_line(agreement: Tensor, product: Tensor, d: int) -> Tensor:
+    """How far two edges are along one line, from T_f : T_m and |T_f| |T_m|: one where they are, zero as on average over all directions or
+    less."""
+    return ((d * agreement / product.clamp_min(LEAST_EDGES) - 1) / (d - 1)).clamp_min(0)
 
 
 def gradients(images: Tensor) -> tuple[Tensor, Tensor]:

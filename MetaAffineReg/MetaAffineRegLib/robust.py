@@ -64,7 +64,7 @@ class Plan:
     and of the last two levels; gamma: weight of the regularizer; curvature: whether the Gauss-Newton matrix is the initial Hessian of
     L-BFGS; witness: data term whose values at the result tell how sure it is, None for those of fine; sees: data term whose gradients
     the learned steps see, None for that of their training; looks_again: whether the evidence is to tell where the coarse term would have
-    the result, and where a quarter of the rows; every: on the finest grid one row in so many counts, until the end is judged.
+    the result, and where a quarter of the rows; every: on the finest grid one row in so many counts.
     """
 
     rotations: int = 20
@@ -239,10 +239,10 @@ class _Stages:
         """Whether the network has learned to read what is compared."""
         return self.plan.coarse in network.config.data_terms
 
-    def judged(self, found: Candidates, size: int) -> Candidates:
-        """With values on the grid of ``size``."""
-        value = self.objective(size, found.pair).value(found.x)
-        self.count(found.pair, self.grids.cost(size))
+    def judged(self, found: Candidates, size: int, every: int = 1) -> Candidates:
+        """With values on the grid of ``size``, of which only one row in ``every`` counts."""
+        value = self.objective(size, found.pair, every).value(found.x)
+        self.count(found.pair, self.grids.cost(size) / every)
         return self.guarded(found.x, found.pair, value)
 
     def refined(
@@ -270,10 +270,9 @@ class _Stages:
         return self.guarded(parameters.maps(end.p), found.pair, end.value)
 
     def finished(self, found: Candidates) -> Candidates:
-        """Refined on the finest grid, by some of its rows, and judged by all."""
+        """Refined on the finest grid."""
         every = self.plan.every  # the fewer rows, the less certain is where the criterion is least
-        found = self.refined(found, self.levels[-1], _REFINE, tolerance=_FINE * every, every=every)
-        return found if self.plan.every == 1 else self.judged(found, self.levels[-1])
+        return self.refined(found, self.levels[-1], _REFINE, tolerance=_FINE * every, every=every)
 
     def sieved(self, found: Candidates) -> Candidates:
         """The best basins, where the plan says so, after some iterations on the third level."""
@@ -352,7 +351,7 @@ def robust(
     found = found.best(plan.basins[1], plan.margins[2])
     report(f"refinement on a grid of {levels[3]}{_so_far(found, stages)}", 0.7)
     found = stages.finished(found).best(2)
-    before = stages.judged(own, levels[3])
+    before = stages.judged(own, levels[3], plan.every)
     x, after = before.joined(found).best(1).ranked(0)
     margin, runner_up = _runner_up(found, coarser)
     report(f"registration the other way round{_so_far(found, stages)}", 0.9)
@@ -386,7 +385,7 @@ def _evidence(stages: _Stages, start: Tensor, x: Tensor, after: Tensor, margin: 
         witness = grids.objective(finest, told_by, stages.regularizers[finest])
         after = witness.value(x)
         margin = torch.where(torch.isfinite(margin), witness.value(runner_up) - after, torch.inf)
-    shares = grids.objective(finest, unexplained_detail).shares(x)
+    shares = grids.objective(finest, unexplained_detail, every=stages.plan.every).shares(x)
     edges = torch.full((len(x),), isinstance(told_by, NormalizedGradients), device=x.device)
     back = _Stages(
         grids.swapped(), stages.levels, affine.inverse(start), stages.freedom_name, stages.rotation_range, stages.plan, stages.report

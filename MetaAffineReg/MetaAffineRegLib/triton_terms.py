@@ -130,7 +130,9 @@ def curve_normalized_gradients(fixed, moving, matrix, constant, D: tl.constexpr)
     zero = tl.zeros_like(u[0])
     square = dot(u, u, D)
     inverse = 1 / (square + constant)
-    share, weight = square * inverse, fixed[D] * moving[D] * inverse * inverse
+    share, along = square * inverse, dot(fixed, u, D)
+    cosine = along * along * inverse / tl.maximum(share * dot(fixed, fixed, D), 1e-12)  # LEAST_EDGES
+    weight = fixed[D] * moving[D] * inverse * inverse * tl.maximum((D * cosine - 1) / (D - 1), 0.0)
     alpha, beta = weight * square, weight * (1 - share * (4 - 2 * share))
     weights = [alpha for j in (0, 1, 2)[:D]] + [beta]
     across = [[zero + matrix[i][j] for i in (0, 1, 2)[:D]] + [zero] for j in (0, 1, 2)[:D]]
