@@ -272,7 +272,7 @@ class _Stages:
     def finished(self, found: Candidates) -> Candidates:
         """Refined on the finest grid."""
         every = self.plan.every  # the fewer rows, the less certain is where the criterion is least
-        return self.refined(found, self.levels[-1], _REFINE, tolerance=_FINE * every, every=every)
+        return self.refined(found, self.levels[-1], _REFINE, tolerance=_FINE * every**2, every=every)
 
     def sieved(self, found: Candidates) -> Candidates:
         """The best basins, where the plan says so, after some iterations on the third level."""
