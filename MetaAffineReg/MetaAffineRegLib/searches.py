@@ -2,7 +2,7 @@
 
 By itself (``auto``) it compares intensities first, which is fast and exact, and where this leaves doubt, edges, which neither
 another contrast nor a cropped image disturbs.  Where the images differ in brightness, it compares edges first, of slices faint ones
-too: intensities would draw such a pair aside, and be sure of it.  Each search takes along what those before it have found, so that
+too, and where these have most likely failed strong ones alone: intensities would draw such a pair aside, and be sure of it.  Each search takes along what those before it have found, so that
 edges judge between two things that were found.  A result that has most likely failed even then is searched for thoroughly.  The more
 probable result stays, never one by intensities where the images differ in brightness.
 """
@@ -139,6 +139,7 @@ def _searches(data_term: DataTermChoice, grids: PairGrids, levels: tuple[int, ..
             _Search("", PLANS["intensities", d], _SURE, ~different),
             _Search("", PLANS[faint, d], _SURE, different),
             _Search("second search: ", PLANS["edges", d], _SURE, ~different),
+            *([_Search("second search: ", PLANS["edges", d], AMBIGUOUS, different)] if faint != "edges" else []),
             _Search("second search: ", PLANS["intensities", d], _SURE_BY_EDGES, different, proposes=True),
             _Search("third search: ", PLANS[faint, d], _SURE_BY_EDGES, different, settles=True),
         ]
