@@ -9,11 +9,11 @@ from .compiling import compiled
 def spans_of(coverage: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
     """Of each row of fixed coverages ``(B, *S)`` the first covered column and the last + 1, ``(B, rows, 2)``; both zero where there is
     none."""
-    rows = coverage.reshape(len(coverage), -1, coverage.shape[-1])
-    spans = np.zeros((*rows.shape[:2], 2), np.int32)
-    for image, found in zip(rows, spans, strict=True):
-        _find_spans(np.ascontiguousarray(image), found)
-    return spans
+    planes = coverage.reshape(len(coverage), -1, *coverage.shape[-2:])
+    spans = np.zeros((*planes.shape[:3], 2), np.int32)
+    for image, found in zip(planes, spans, strict=True):
+        _find_spans(image, found)
+    return spans.reshape(len(spans), -1, 2)
 
 
 def boxes_of(coverage: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -34,15 +34,16 @@ def everywhere(count: int, sizes: tuple[int, ...]) -> tuple[npt.NDArray[np.int32
 
 @compiled
 def _find_spans(coverage, spans):
-    for row in range(len(coverage)):
-        line = coverage[row]
-        first, last = 0, len(line)
-        while first < last and not line[first] > 0:
-            first += 1
-        while last > first and not line[last - 1] > 0:
-            last -= 1
-        if first < last:
-            spans[row, 0], spans[row, 1] = first, last
+    for plane in range(coverage.shape[0]):
+        for row in range(coverage.shape[1]):
+            line = coverage[plane, row]
+            first, last = 0, len(line)
+            while first < last and not line[first] > 0:
+                first += 1
+            while last > first and not line[last - 1] > 0:
+                last -= 1
+            if first < last:
+                spans[plane, row, 0], spans[plane, row, 1] = first, last
 
 
 @compiled

@@ -23,35 +23,33 @@ class FusedImages:
     fixed: as they are, in one piece; words ``(B, padded samples, W)``: the moving ones bordered, two channels of a sample in one int64.
     """
 
-    def __init__(self, fixed: Tensor, moving: Tensor):
+    def __init__(self, fixed: Tensor, words: Tensor):
         self.sizes = tuple(fixed.shape[2:])
-        self.fixed = fixed.contiguous()
+        self.fixed, self.words = fixed.contiguous(), words
         self._floors: dict[DataTerm, tuple[Tensor, Tensor]] = {}
-        self._covered, self._every = moving[:, -1], 1
-        if moving.device.type == "cpu":
-            from .compiled_images import bordered_words
-
-            self.words = bordered_words(moving)
-        else:
-            padding = ((BORDER,) * (2 * len(self.sizes))) + (0, moving.shape[1] % 2)
-            self.words = F.pad(moving, padding).movedim(1, -1).contiguous().flatten(1, -2).view(torch.int64)
+        self._every = 1
 
     @classmethod
     def of(cls, fixed: Tensor, moving: Tensor, data_term: DataTerm) -> "FusedImages":
         """Those of images ``(B, 2, *S)``, values and coverage, for a data term; all intensity terms look at both."""
-        if isinstance(data_term, IntensityTerm):
-            return cls(fixed, moving)
         if isinstance(data_term, NormalizedGradients) and fixed.device.type == "cpu":
-            from .compiled_images import edges
+            from .compiled_edges import gradient_words, normals
 
-            return cls(edges(fixed, data_term.edge), edges(moving))
-        return cls(data_term.fixed_channels(fixed), data_term.moving_channels(moving))
+            return cls(normals(fixed, data_term.edge), gradient_words(moving))
+        if not isinstance(data_term, IntensityTerm):
+            fixed, moving = data_term.fixed_channels(fixed), data_term.moving_channels(moving)
+        if fixed.device.type == "cpu":
+            from .compiled_images import bordered_words
+
+            return cls(fixed, bordered_words(moving))
+        padding = (BORDER,) * (2 * (fixed.ndim - 2)) + (0, moving.shape[1] % 2)
+        return cls(fixed, F.pad(moving, padding).movedim(1, -1).contiguous().flatten(1, -2).view(torch.int64))
 
     def by_rows(self, every: int, copied: bool) -> "FusedImages":
         """The same of which one row in ``every`` of the fixed images counts: by their spans or, ``copied``, in images without the others;
         for data terms that compare where there is coverage."""
         part = object.__new__(FusedImages)
-        part.sizes, part.words, part._covered, part._floors = self.sizes, self.words, self._covered, {}
+        part.sizes, part.words, part._floors = self.sizes, self.words, {}
         part._every = 1 if copied else every
         part.fixed = self.fixed * rows_of(self.fixed, every) if copied else self.fixed
         return part
@@ -69,7 +67,9 @@ class FusedImages:
         spans = spans_of(self.fixed[:, -1].numpy())
         if self._every > 1:
             spans *= rows_of(self.fixed, self._every).reshape(-1, 1).int().numpy()
-        return spans, boxes_of(self._covered.numpy())
+        padded = self.words.view(torch.float32).view(len(self.words), *(size + 2 * BORDER for size in self.sizes), -1)
+        inside = (slice(BORDER, -BORDER),) * len(self.sizes)
+        return spans, boxes_of(padded[:, *inside, self.fixed.shape[1] - 1].numpy())
 
     def floor_and_price(self, data_term: DataTerm) -> tuple[Tensor, Tensor]:
         """Those of the data term, see ``data_terms``; kept, since they are asked for often."""

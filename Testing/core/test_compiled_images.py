@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from MetaAffineRegLib.backends import BORDER
-from MetaAffineRegLib.compiled_images import bordered_words, edges
+from MetaAffineRegLib.compiled_edges import gradient_words, normals
+from MetaAffineRegLib.compiled_images import bordered_words
 from MetaAffineRegLib.normalized_gradients import NormalizedGradients, gradients
 
 SHAPES = pytest.mark.parametrize("shape", [(9, 14), (1, 5), (6, 9, 14), (2, 3, 4), (1, 4, 5), (40, 40, 40)])
@@ -13,6 +14,11 @@ SHAPES = pytest.mark.parametrize("shape", [(9, 14), (1, 5), (6, 9, 14), (2, 3, 4
 
 def images(shape, channels=2, count=3):
     return torch.rand(count, channels, *shape, generator=torch.Generator().manual_seed(1))
+
+
+def side_by_side(channels):
+    padding = (BORDER,) * (2 * (channels.ndim - 2)) + (0, channels.shape[1] % 2)
+    return F.pad(channels, padding).movedim(1, -1).contiguous().flatten(1, -2).view(torch.int64)
 
 
 @SHAPES
@@ -26,13 +32,16 @@ def test_edges_are_those_of_torch(shape, threads):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        found, normals = edges(given), edges(given, 0.02)
+        words, edges = gradient_words(given), normals(given, 0.02)
     finally:
         torch.set_num_threads(before)
     expected, covered = gradients(given)
-    torch.testing.assert_close(found, torch.cat((expected, covered), 1), rtol=0, atol=1e-6)
-    torch.testing.assert_close(normals, NormalizedGradients(0.02).fixed_channels(given), rtol=0, atol=1e-4)
-    assert torch.equal(found[:, -1:], covered) and torch.equal(normals[:, -1:], covered)
+    expected = torch.cat((expected, covered), 1)
+    found = words.view(torch.float32)
+    torch.testing.assert_close(found, side_by_side(expected).view(torch.float32), rtol=0, atol=1e-6)
+    assert torch.equal(found[..., len(shape)], side_by_side(expected).view(torch.float32)[..., len(shape)])
+    torch.testing.assert_close(edges, NormalizedGradients(0.02).fixed_channels(given), rtol=0, atol=1e-4)
+    assert torch.equal(edges[:, -1:], covered)
     assert bool((covered[2] == 1).all()) and not bool(covered[0].all())
 
 
@@ -40,5 +49,4 @@ def test_edges_are_those_of_torch(shape, threads):
 @pytest.mark.parametrize("channels", [2, 3, 4])
 def test_words_hold_the_channels_of_a_sample_side_by_side(shape, channels):
     given = images(shape, channels)
-    padded = F.pad(given, (BORDER,) * (2 * len(shape)) + (0, channels % 2)).movedim(1, -1).contiguous()
-    assert torch.equal(bordered_words(given), padded.flatten(1, -2).view(torch.int64))
+    assert torch.equal(bordered_words(given), side_by_side(given))

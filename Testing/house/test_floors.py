@@ -24,7 +24,7 @@ LIBRARY = (
     *("triton_terms", "triton_kernels", "backends", "compiling", "threads"),
     *("lanes", "kernel_interpolation", "kernels", "compiled_sampling", "sampling", "pyramid"),
     *("data_terms", "normalized_gradients", "correlation", "mutual_information", "regularizer", "objective"),
-    *("compiled_images", "coverage_bounds", "fused_images", "kernel_intensities", "kernel_edges", "compiled_lbfgs"),
+    *("compiled_images", "compiled_edges", "coverage_bounds", "fused_images", "kernel_intensities", "kernel_edges", "compiled_lbfgs"),
     *("fused_objective", "triton_objective", "grids"),
     *(
         "initializer",
