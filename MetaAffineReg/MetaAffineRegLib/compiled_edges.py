@@ -14,14 +14,12 @@ _MEANS, _SMOOTH, _LINES, _PLANES = 0, 3, 6, 7
 
 
 def normals(images: Tensor, edge: float) -> Tensor:
-    """Of float32 images ``(B, 2, *S)`` the channels n and the coverage of a fixed image, ``(B, d + 1, *S)``, but for rounding; ``edge``: the
-    change that counts half as one."""
+    """Of float32 images ``(B, 2, *S)`` the channels n and the coverage of a fixed image, ``(B, d + 1, *S)``, but for rounding; ``edge``:
+    the change that counts half as one."""
     sizes = images.shape[2:]
     found = room_for(len(images), len(sizes) + 1, *sizes)
     given, channels = (tensor.view(len(images), -1, *(1, *sizes)[-3:]).numpy() for tensor in (images.contiguous(), found))
-    share_out(
-        lambda first, last: lay_normals(given, np.float32(edge**2), channels, first, last), len(images), samples=images.numel()
-    )
+    share_out(lambda first, last: lay_normals(given, np.float32(edge**2), channels, first, last), len(images), samples=images.numel())
     return found
 
 

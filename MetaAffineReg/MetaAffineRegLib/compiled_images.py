@@ -43,8 +43,8 @@ def bordered_words(images: Tensor) -> Tensor:
 
 @compiled
 def lay_side_by_side(images, words, first, last):
-    """Images ``(B, C, planes, rows, columns)`` first .. last - 1 into the middle of words ``(B, .., C)``, zeros around them and in a channel
-    too many."""
+    """Images ``(B, C, planes, rows, columns)`` first .. last - 1 into the middle of words ``(B, .., C)``, zeros around them and in a
+    channel too many."""
     planes, rows, deep = images.shape[2], images.shape[3], (words.shape[1] - images.shape[2]) // 2
     for k in range(first, last):
         words[k, :deep], words[k, deep + planes :] = 0, 0

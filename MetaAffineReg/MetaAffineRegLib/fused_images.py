@@ -68,8 +68,8 @@ class FusedImages:
         if self._every > 1:
             spans *= rows_of(self.fixed, self._every).reshape(-1, 1).int().numpy()
         padded = self.words.view(torch.float32).view(len(self.words), *(size + 2 * BORDER for size in self.sizes), -1)
-        inside = (slice(BORDER, -BORDER),) * len(self.sizes)
-        return spans, boxes_of(padded[:, *inside, self.fixed.shape[1] - 1].numpy())
+        covered = padded[..., self.fixed.shape[1] - 1].numpy()[:, *[slice(BORDER, -BORDER)] * len(self.sizes)]
+        return spans, boxes_of(covered)
 
     def floor_and_price(self, data_term: DataTerm) -> tuple[Tensor, Tensor]:
         """Those of the data term, see ``data_terms``; kept, since they are asked for often."""

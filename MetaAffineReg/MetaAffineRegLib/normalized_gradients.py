@@ -17,7 +17,6 @@ from torch import Tensor
 
 from .data_terms import CONTENT_FLOOR, DataTerm, total, total_in_parts
 
-
 LEAST_EDGES = 1e-12  # of |T_f| |T_m|; below it there are no two lines
 
 

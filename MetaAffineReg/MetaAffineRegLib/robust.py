@@ -395,16 +395,14 @@ def _evidence(stages: _Stages, start: Tensor, x: Tensor, after: Tensor, margin: 
     returned = back.refined(inverse, stages.levels[2], _BACK, tolerance=_FINE).x
     stages.evaluations += back.evaluations
     consistency = affine.distance(affine.compose(returned, x), affine.identity(len(x), x.shape[1], dtype=x.dtype, device=x.device))
-    looks = _looks(stages, Candidates(x, pair, after), told_by) if stages.plan.looks_again else x.new_full((len(x), 3), torch.nan)
+    looks = _looks(stages, Candidates(x, pair, after)) if stages.plan.looks_again else x.new_full((len(x), 3), torch.nan)
     return Evidence(after, shares[:, :2], shares[:, 2], margin, consistency * finest / 2, looks, runner_up, edges)
 
 
-def _looks(stages: _Stages, result: Candidates, told_by: DataTerm) -> Tensor:
+def _looks(stages: _Stages, result: Candidates) -> Tensor:
     """How far away, in samples, the coarse term and a quarter of the rows would have the result, and what the former says there."""
     finest, coarse = stages.levels[-1], stages.plan.coarse
-    there = (
-        stages.refined(result, finest, _LOOK, tolerance=_FINE, every=every, term=term).x for term, every in ((coarse, 2), (told_by, 4))
-    )
+    there = (stages.refined(result, finest, _LOOK, tolerance=_FINE, every=every, term=term).x for term, every in ((coarse, 2), (None, 4)))
     stages.count(result.pair, 1.0)
     share = stages.grids.objective(finest, coarse).value(result.x)
     return torch.stack((*(affine.distance(x, result.x) * finest / 2 for x in there), share), 1)

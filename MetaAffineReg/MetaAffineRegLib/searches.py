@@ -2,9 +2,10 @@
 
 By itself (``auto``) it compares intensities first, which is fast and exact, and where this leaves doubt, edges, which neither
 another contrast nor a cropped image disturbs.  Where the images differ in brightness, it compares edges first, of slices faint ones
-too, and where these have most likely failed strong ones alone: intensities would draw such a pair aside, and be sure of it.  Each search takes along what those before it have found, so that
-edges judge between two things that were found.  A result that has most likely failed even then is searched for thoroughly.  The more
-probable result stays, never one by intensities where the images differ in brightness.
+too, and where these have most likely failed, strong ones alone: intensities would draw such a pair aside, and be sure of it.  Each
+search takes along what those before it have found, so that edges judge between two things that were found.  A result that has most
+likely failed even then is searched for thoroughly.  The more probable result stays, never one by intensities where the images differ
+in brightness.
 """
 
 from dataclasses import dataclass, replace

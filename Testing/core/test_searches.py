@@ -82,8 +82,9 @@ def test_what_has_failed_by_edges_is_searched_thoroughly(plans, monkeypatch, dat
     outcome = robust_until_sure(*common, lambda stage, share: told.append((stage, share)), data_term)
     if data_term == "edges":  # the strangers differ in brightness
         assert plans == [(1, EDGES), (1, FAINT_EDGES), (1, thorough)]
-    else:  # the first pair, the second, and both again; what the second found is settled
-        assert plans == [(1, INTENSITIES), (1, FAINT_EDGES), (1, EDGES), (1, INTENSITIES), (1, FAINT_EDGES), (1, thorough)]
+    else:  # the first pair, the second, and both again, the second by strong edges; what it found is settled
+        first, again = [(1, INTENSITIES), (1, FAINT_EDGES)], [(1, EDGES), (1, EDGES)]
+        assert plans == [*first, *again, *first, (1, thorough)]
     assert status_of(probability_of_success(outcome.evidence, 1)) == "failed"
     assert any(stage.startswith("thorough search: ") for stage, _ in told)
     shares = [share for stage, share in told if stage]
@@ -132,7 +133,7 @@ def test_another_contrast_is_registered_by_edges(plans):
     assert outcome.evidence.edges.tolist() == [True] and plans[0] == (1, FAINT_EDGES)
     assert status_of(probability_of_success(outcome.evidence, 0)) == "ok"
     frame = pair_frame(fixed.geometry, other.geometry)
-    assert distance(frame.to_lps(outcome.x[0].numpy()), truth, SLICE) < 1.0
+    assert distance(frame.to_lps(outcome.x[0].numpy()), truth, SLICE) < 200 / LEVELS[2][-1]
     assert status_of(probability_of_success(outcome.evidence, 0)) == "ok"
 
 
