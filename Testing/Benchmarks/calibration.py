@@ -44,7 +44,7 @@ WEAKENED_IN_SPACE = {"rotations": 3, "centred": 2, "sieved": None}  # besides
 STRANGERS = 4  # every so manieth image is also registered to that of the next pair
 # What a result counts that fails on purpose, by another plan or for want of a right one: by faint edges, where it is near misses that
 # matter, which such results would outweigh; elsewhere as much as any.
-_ON_PURPOSE = {"faint-edges-2d": 0.05}
+_ON_PURPOSE = {"faint-edges-2d": 0.3}
 _RIDGE = 0.3
 
 
