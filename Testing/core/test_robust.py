@@ -336,7 +336,8 @@ def test_model_of_the_other_criterion_serves_too():
 
 def test_evaluations_are_counted_for_each_pair(batch):
     counts = [result.evaluations for result in batch[1]]
-    assert all(5 < count < 1000 for count in counts) and len(set(counts)) > 3
+    *others, most = sorted(counts)  # one pair goes through all searches
+    assert all(5 < count < 500 for count in others) and most < 1000 and len(set(counts)) > 3
 
 
 def stages_of(pairs, plan, initial=None):

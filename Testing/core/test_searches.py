@@ -123,18 +123,18 @@ def test_the_more_probable_result_stays(monkeypatch):
 
 @torch.no_grad()
 def test_another_contrast_is_registered_by_edges(plans):
-    """Every tissue in another shade, and all brighter to one side."""
-    truth = affine(70, (6, -4, 0))
-    fixed, moving = (Image.checked(np.floor(made(SLICE, moved, 1).array / 25), SLICE) for moved in (None, truth))
-    shades = np.array([2.0, 9, 4, 7, 1, 8, 3, 6, 2, 5, 9, 1] * 5)
-    other = Image.checked(shades[moving.array.astype(int)] * np.linspace(0.8, 1.2, 100), SLICE)
-    grids, levels, start, *rest = settings([(fixed, other)])
-    outcome = robust_until_sure(grids, levels, start, *rest)
-    assert outcome.evidence.edges.tolist() == [True] and plans[0] == (1, FAINT_EDGES)
-    assert status_of(probability_of_success(outcome.evidence, 0)) == "ok"
-    frame = pair_frame(fixed.geometry, other.geometry)
-    assert distance(frame.to_lps(outcome.x[0].numpy()), truth, SLICE) < 200 / LEVELS[2][-1]
-    assert status_of(probability_of_success(outcome.evidence, 0)) == "ok"
+    """Every tissue in another shade, and all brighter to one side: most are found to a millimetre, all to two samples."""
+    truth, shades = affine(70, (6, -4, 0)), np.array([2.0, 9, 4, 7, 1, 8, 3, 6, 2, 5, 9, 1] * 5)
+    pairs = []
+    for seed in range(1, 6):
+        fixed, moving = (Image.checked(np.floor(made(SLICE, moved, seed).array / 25), SLICE) for moved in (None, truth))
+        pairs.append((fixed, Image.checked(shades[moving.array.astype(int)] * np.linspace(0.8, 1.2, 100), SLICE)))
+    outcome = robust_until_sure(*settings(pairs))
+    assert outcome.evidence.edges.all() and plans[0] == (len(pairs), FAINT_EDGES)
+    assert all(status_of(probability_of_success(outcome.evidence, row)) == "ok" for row in range(len(pairs)))
+    to_lps = pair_frame(*(image.geometry for image in pairs[0])).to_lps
+    errors = [distance(to_lps(x), truth, SLICE) for x in outcome.x.numpy()]
+    assert max(errors) < 200 / LEVELS[2][-1] and np.median(errors) < 1.0
 
 
 @torch.no_grad()
