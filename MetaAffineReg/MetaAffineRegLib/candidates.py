@@ -35,6 +35,11 @@ class Candidates:
         """The candidates ``rows`` (indices) only."""
         return Candidates(self.x[rows], self.pair[rows], self.value[rows])
 
+    def of_pairs(self, pairs: Tensor) -> "Candidates":
+        """Those that belong to ``pairs`` (in rising order), which are numbered anew."""
+        there = torch.isin(self.pair, pairs)
+        return Candidates(self.x[there], torch.searchsorted(pairs, self.pair[there]), self.value[there])
+
     def best(self, count: int, margin: float = torch.inf) -> "Candidates":
         """Those of ``best_rows``."""
         return self.select(self.best_rows(count, margin))

@@ -45,6 +45,8 @@ def probability_of_success(evidence: Evidence, row: int) -> float:
 
 def kind_of(evidence: Evidence, row: int) -> str:
     """Which weights count: they differ with what was compared, and in how many dimensions."""
+    if bool(evidence.settled[row]):
+        return f"corrected-{evidence.runner_up.shape[1]}d"
     looked_again = "" if torch.isnan(evidence.looks[row]).any() else "faint-"
     return f"{looked_again}{'edges' if evidence.edges[row] else 'intensities'}-{evidence.runner_up.shape[1]}d"
 
@@ -52,8 +54,10 @@ def kind_of(evidence: Evidence, row: int) -> str:
 def features(evidence: Evidence, row: int) -> tuple[float, ...]:
     """What the logistic function sees: one, and the logarithms of the share, of the margin, of the distance in samples, and of the lesser
     and the larger share of one image; of other looks, where there are any, those of the distances and of the share."""
-    lead = min(max(float(evidence.margin[row]), 0.0), _CLEAR_LEAD)
     distance = min(float(evidence.consistency[row]), 1e6)
+    if bool(evidence.settled[row]):
+        return 1.0, math.log(float(evidence.structure[row]) + 0.01), math.log(distance + 0.02)
+    lead = min(max(float(evidence.margin[row]), 0.0), _CLEAR_LEAD)
     sides = sorted(evidence.sides[row].tolist())
     looks = [number for number in evidence.looks[row].tolist() if not math.isnan(number)]
     positive = (float(evidence.unexplained[row]) + 0.01, lead + 0.01, distance + 0.02, *(number + 0.01 for number in sides))

@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from .intensity_correction import SETTLED
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -16,6 +18,8 @@ class Evidence:
     samples of the finest grid, between the map and the inverse of what registering the other way round makes of it; each ``(B,)``.
     looks: how far away, in samples, two other looks at the images would have the map, and the share that the first of them leaves
     unexplained, ``(B, 3)``, not a number where the plan has none (see ``robust.Plan``).
+    structure: share of the fixed image's structure that the moving one leaves unexplained, its intensities corrected, ``(B,)``, infinite
+    where they were not (see ``intensity_correction``).
     runner_up: the best map of another basin, ``(B, d, d + 1)``; edges: whether edges tell this rather than intensities, ``(B,)``.
     """
 
@@ -25,15 +29,21 @@ class Evidence:
     margin: Tensor
     consistency: Tensor
     looks: Tensor
+    structure: Tensor
     runner_up: Tensor
     edges: Tensor
+
+    @property
+    def settled(self) -> Tensor:
+        """Whether corrected intensities tell the map: what they leave unexplained is noise, ``(B,)``."""
+        return self.structure < SETTLED
 
     @classmethod
     def of_nothing(cls, x: Tensor) -> "Evidence":
         """That nothing is known of maps x ``(B, d, d + 1)``: no success is expected."""
         far = x.new_full((len(x),), torch.inf)
         looks = x.new_full((len(x), 3), torch.nan)
-        return cls(far, far[:, None].expand(-1, 2), torch.zeros_like(far), far, far, looks, x, torch.zeros_like(far, dtype=torch.bool))
+        return cls(far, far[:, None].expand(-1, 2), torch.zeros_like(far), far, far, looks, far, x, torch.zeros_like(far, dtype=torch.bool))
 
     def with_rows(self, rows: Tensor, other: "Evidence") -> "Evidence":
         """This one, with the other in its ``rows`` (indices)."""
@@ -53,6 +63,12 @@ class Outcome:
     after: Tensor
     evaluations: Tensor
     evidence: Evidence | None = None
+
+    @property
+    def settled(self) -> Tensor:
+        """That of the evidence."""
+        assert self.evidence is not None
+        return self.evidence.settled
 
     @classmethod
     def of_nothing(cls, x: Tensor) -> "Outcome":

@@ -79,7 +79,7 @@ class Confidence:
     grid, calibrated on pairs with a known truth; overlap: share of the fixed image that the moving one covers; margin: by how much
     the runner-up's criterion is above the result's; consistency_mm: how far the way back leads from where it should end, root mean
     square; runner_up_lps: the best transform of another basin, 4 x 4 like the result, None where there is none; compared:
-    "intensities" or "edges", or the data term that was asked for.
+    "intensities", "edges" or "corrected-intensities" (see ``intensity_correction``), or the data term that was asked for.
     """
 
     status: Status
@@ -321,7 +321,7 @@ def _register_batch(
 
 
 def _confidence(evidence: Evidence, row: int, frame: PairFrame, finest: int, data_term: DataTermChoice) -> Confidence:
-    found_by: Look = "edges" if evidence.edges[row] else "intensities"
+    found_by: Look = "corrected-intensities" if evidence.settled[row] else "edges" if evidence.edges[row] else "intensities"
     probability = probability_of_success(evidence, row)
     millimetres = float(np.linalg.norm(frame.fixed_to_lps[:3, 0])) * 2 / finest  # a sample of the finest grid
     margin = float(evidence.margin[row])

@@ -7,7 +7,8 @@
 3. The judge is equation (1) with the share of content left unexplained as D, and the distortion as S.  The best distinct basins, the
    given start among those judged, are refined with the freedom asked for: a few iterations on the third grid tell which go on, and on
    each finer grid fewer of them stay.
-4. The best at the finest grid is the result: never worse than the start by the criterion.
+4. The best at the finest grid is the result: never worse than the start by the criterion.  Where another contrast is expected, the
+   basins are first refined there by intensities, once these are corrected; what they explain but for noise is settled by that.
 """
 
 import math
@@ -28,6 +29,7 @@ from .data_terms import DataTerm, unexplained_content, unexplained_detail
 from .freedom import FreedomName, freedom
 from .grids import PairGrids
 from .initializer import Initializer, Trajectory
+from .intensity_correction import corrected, structure_left
 from .mutual_information import mutual_information
 from .normalized_gradients import NormalizedGradients, faint_gradients, normalized_gradients
 from .objective import BatchCriterion, Criterion
@@ -44,6 +46,7 @@ _UNLEARNED = 8  # iterations of the unlearned branch
 _REFINE = 40  # iterations on each of the two finest grids, which few need
 _BACK = 10  # iterations of the way back
 _LOOK = 8  # iterations of another look at the result
+_NOISY = 1 / 3  # left unexplained by corrected intensities, above which edges, of smoothed images, are more exact
 _ROUGH, _FINE = 3e-2, 5e-3  # samples: steps below end a refinement, on the way and where its end counts
 
 Report = Callable[[str, float], None]
@@ -64,7 +67,8 @@ class Plan:
     and of the last two levels; gamma: weight of the regularizer; curvature: whether the Gauss-Newton matrix is the initial Hessian of
     L-BFGS; witness: data term whose values at the result tell how sure it is, None for those of fine; sees: data term whose gradients
     the learned steps see, None for that of their training; looks_again: whether the evidence is to tell where the coarse term would have
-    the result, and where a quarter of the rows; every: on the finest grid one row in so many counts.
+    the result, and where a quarter of the rows; every: on the finest grid one row in so many counts; corrects: whether intensities, once
+    corrected, may settle it there.
     """
 
     rotations: int = 20
@@ -91,9 +95,10 @@ class Plan:
     sees: DataTerm | None = None
     looks_again: bool = False
     every: int = 1
+    corrects: bool = False
 
 
-Look = Literal["intensities", "edges", "faint-edges", "correlation", "local-correlation", "mutual-information"]
+Look = Literal["intensities", "edges", "faint-edges", "corrected-intensities", "correlation", "local-correlation", "mutual-information"]
 CALIBRATED: tuple[Look, ...] = ("intensities", "edges", "faint-edges")  # what the weights of the confidence are fitted to
 _EDGES = Plan(
     polished=120,
@@ -102,6 +107,7 @@ _EDGES = Plan(
     coarse=normalized_gradients,
     fine=normalized_gradients,
     learned=False,
+    corrects=True,
 )
 _EDGES_2D = replace(_EDGES, rotations=36, search=1, starts=40, unlearned_starts=40, sieved=48, basins=(6, 3), margins=(0.2, 0.2, 0.1))
 _FAINT_EDGES_2D = replace(_EDGES_2D, fine=faint_gradients, looks_again=True)
@@ -128,6 +134,7 @@ _EDGES_3D = replace(
     coarse=_EDGES.coarse,
     fine=faint_gradients,
     every=2,
+    corrects=True,
 )
 _TERMS: dict[Look, DataTerm] = {
     "correlation": correlation,
@@ -143,8 +150,8 @@ PLANS: dict[tuple[Look, int], Plan] = {
     ("edges", 2): _EDGES_2D,
     ("faint-edges", 2): _FAINT_EDGES_2D,
     ("edges", 3): _EDGES_3D,
-    **{(look, 2): replace(_EDGES_2D, fine=term, witness=_EDGES_2D.fine) for look, term in _TERMS.items()},
-    **{(look, 3): replace(_EDGES_3D, fine=term, witness=_EDGES_3D.fine, every=1) for look, term in _TERMS.items()},
+    **{(look, 2): replace(_EDGES_2D, fine=term, witness=_EDGES_2D.fine, corrects=False) for look, term in _TERMS.items()},
+    **{(look, 3): replace(_EDGES_3D, fine=term, witness=_EDGES_3D.fine, every=1, corrects=False) for look, term in _TERMS.items()},
 }
 
 
@@ -162,6 +169,9 @@ class _Stages:
         report: Report,
     ):
         self.grids, self.levels, self.freedom_name, self.plan, self.report = grids, levels, freedom_name, plan, report
+        self.start = start
+        parameters, pair = freedom(freedom_name, start), torch.arange(len(start), device=start.device)
+        self.own = Candidates(parameters.maps(parameters.origin), pair, start.new_zeros(len(start)))
         distortion = Distortion(start[..., :-1], plan.gamma)
         self.inverse = distortion.inverse
         self.regularizers = dict.fromkeys(levels, distortion)
@@ -280,6 +290,26 @@ class _Stages:
             return found
         return self.refined(found.best(self.plan.sieved, self.plan.margins[0]), self.levels[2], _SIFTING, every=2)
 
+    def part(self, rows: Tensor) -> "_Stages":
+        """Those of the pairs ``rows`` only, that have not been counted yet."""
+        grids = self.grids if len(rows) == len(self.grids) else self.grids.select(rows)
+        stages = _Stages(grids, self.levels, self.start[rows], self.freedom_name, self.rotation_range, self.plan, self.report)
+        stages.regularizers = {size: regularizer.select(rows) for size, regularizer in self.regularizers.items()}
+        return stages
+
+    def corrected(self, found: Candidates) -> tuple["_Stages", Candidates]:
+        """Refined on the finest grid by corrected intensities; stages of these, where each candidate is a pair."""
+        finest, own = self.levels[-1], torch.arange(len(found.x), device=found.x.device)
+        sides = self.grids.fixed[finest], self.grids.fixed[self.levels[2]], self.grids.moving[finest]
+        fixed, smooth, moving = (images if torch.equal(found.pair, own) else images[found.pair] for images in sides)
+        images, x = corrected(fixed, smooth, moving, found.x, self.freedom_name, self.grids.backend)
+        grids = PairGrids({finest: fixed}, {finest: images}, self.grids.backend)
+        plan = replace(self.plan, fine=unexplained_content)
+        stages = _Stages(grids, self.levels, self.start[found.pair], self.freedom_name, self.rotation_range, plan, self.report)
+        reached = stages.finished(Candidates(x, own, found.value))
+        self.count(found.pair, stages.evaluations + 1)
+        return stages, Candidates(reached.x, found.pair, reached.value)
+
     def guarded(self, x: Tensor, pair: Tensor, value: Tensor) -> Candidates:
         """Candidates; infinite in value where A, beside the start's, mirrors, turns beyond the range or changes a size by more than two."""
         matrix = x[..., :-1].numpy(force=True) @ self.inverse.numpy(force=True)[pair.numpy(force=True)]
@@ -326,12 +356,9 @@ def robust(
     done, and often with an empty stage; it may raise to end the work; ``known``: maps that are tried besides.
     """
     stages = _Stages(grids, levels, start, freedom_name, rotation_range, plan, report)
-    parameters = freedom(freedom_name, start)
-    start = parameters.maps(parameters.origin)
-    own = Candidates(start, torch.arange(len(start), device=start.device), start.new_zeros(len(start)))
-    judged = stages.judged(own if known is None else own.joined(known), levels[1])
+    judged = stages.judged(stages.own if known is None else stages.own.joined(known), levels[1])
     report("search of starts", 0.05)
-    searched = stages.searched(start)
+    searched = stages.searched(stages.own.x)
     if network is not None and plan.led and stages.reads(network):
         report("learned steps", 0.2)
         judged = judged.joined(stages.led(searched, network))
@@ -346,17 +373,64 @@ def robust(
     found = stages.sieved(judged).best(plan.basins[0], plan.margins[1])
     report(f"refinement on a grid of {levels[2]}{_so_far(found, stages)}", 0.5)
     found = stages.refined(found, levels[2], _REFINE).best(2)
+    if not plan.corrects:
+        return _on_the_finest(stages, found)
+    report(f"correction of intensities{_so_far(found, stages)}", 0.6)
+    outcome = _by_corrected(stages, found)
+    rows = torch.nonzero(~outcome.settled)[:, 0]
+    if not len(rows):
+        return outcome
+    rest = _on_the_finest(stages.part(rows), found.of_pairs(rows))
+    spent = outcome.evaluations.index_add(0, rows, rest.evaluations)
+    return replace(outcome.with_rows(rows, rest), evaluations=spent)
+
+
+def _on_the_finest(stages: _Stages, found: Candidates) -> Outcome:
+    """The best of the basins of the third level on the finest, or the start where that is better."""
+    plan, levels, report = stages.plan, stages.levels, stages.report
     coarser = found
     stages.ease_regularizer(found.ranked(0)[1])
     found = found.best(plan.basins[1], plan.margins[2])
     report(f"refinement on a grid of {levels[3]}{_so_far(found, stages)}", 0.7)
     found = stages.finished(found).best(2)
-    before = stages.judged(own, levels[3], plan.every)
+    before = stages.judged(stages.own, levels[3], plan.every)
     x, after = before.joined(found).best(1).ranked(0)
     margin, runner_up = _runner_up(found, coarser)
     report(f"registration the other way round{_so_far(found, stages)}", 0.9)
-    evidence = _evidence(stages, start, x, after, margin, runner_up)
+    evidence = _evidence(stages, x, after, margin, runner_up)
     return Outcome(x, before.value, after, stages.evaluations, evidence)
+
+
+def _by_corrected(stages: _Stages, found: Candidates) -> Outcome:
+    """The best of the basins of the third level on the finest by corrected intensities; whether that settles it, the evidence says."""
+    finest, every = stages.levels[-1], stages.plan.every
+    coarser, found = found, found.best(stages.plan.basins[1], stages.plan.margins[2])
+    images, found = stages.corrected(found)
+    best = found.best_rows(1)
+    x, after = found.x[best], found.value[best]
+    before = images.objective(finest, best, every).value(stages.own.x)
+    grids = images.grids if len(best) == len(images.grids) else images.grids.select(best)
+    structure = structure_left(grids.fixed[finest], grids.moving[finest], x, grids.backend)
+    structure = structure.masked_fill(~(after <= before) | (after > _NOISY), torch.inf)
+    stages.count(stages.own.pair, 1.0)
+    outcome = Outcome(x, before, after, stages.evaluations, replace(Evidence.of_nothing(x), structure=structure))
+    rows = torch.nonzero(outcome.settled)[:, 0]
+    if not len(rows):
+        return outcome
+    margin, runner_up = _runner_up(found.best(2), coarser)
+    shares = images.grids.objective(finest, unexplained_detail, every=every).select(best).shares(x)
+    evidence = Evidence(
+        unexplained=after,
+        sides=shares[:, :2],
+        overlap=shares[:, 2],
+        margin=margin,
+        consistency=_way_back(stages, x, after),
+        looks=x.new_full((len(x), 3), torch.nan),
+        structure=structure,
+        runner_up=runner_up,
+        edges=torch.zeros(len(x), dtype=torch.bool, device=x.device),
+    )
+    return replace(outcome, evaluations=stages.evaluations, evidence=evidence)
 
 
 def _so_far(found: Candidates, stages: _Stages) -> str:
@@ -377,7 +451,7 @@ def _runner_up(finest: Candidates, coarser: Candidates) -> tuple[Tensor, Tensor]
     return margin, x
 
 
-def _evidence(stages: _Stages, start: Tensor, x: Tensor, after: Tensor, margin: Tensor, runner_up: Tensor) -> Evidence:
+def _evidence(stages: _Stages, x: Tensor, after: Tensor, margin: Tensor, runner_up: Tensor) -> Evidence:
     """Overlap, how well each image is explained, and the distances to what the way back finds from the inverse map, and other looks."""
     grids, finest = stages.grids, stages.levels[-1]
     told_by = stages.plan.witness or stages.plan.fine
@@ -387,16 +461,20 @@ def _evidence(stages: _Stages, start: Tensor, x: Tensor, after: Tensor, margin: 
         margin = torch.where(torch.isfinite(margin), witness.value(runner_up) - after, torch.inf)
     shares = grids.objective(finest, unexplained_detail, every=stages.plan.every).shares(x)
     edges = torch.full((len(x),), isinstance(told_by, NormalizedGradients), device=x.device)
-    back = _Stages(
-        grids.swapped(), stages.levels, affine.inverse(start), stages.freedom_name, stages.rotation_range, stages.plan, stages.report
-    )
-    pair = torch.arange(len(x), device=x.device)
-    inverse = Candidates(affine.inverse(x), pair, after)
-    returned = back.refined(inverse, stages.levels[2], _BACK, tolerance=_FINE).x
+    consistency = _way_back(stages, x, after)
+    looks = _looks(stages, Candidates(x, stages.own.pair, after)) if stages.plan.looks_again else x.new_full((len(x), 3), torch.nan)
+    structure = torch.full_like(after, torch.inf)
+    return Evidence(after, shares[:, :2], shares[:, 2], margin, consistency, looks, structure, runner_up, edges)
+
+
+def _way_back(stages: _Stages, x: Tensor, value: Tensor) -> Tensor:
+    """How far, in samples, the way back leads from where it should end, ``(B,)``: refined on the third level from the inverse map."""
+    start = affine.inverse(stages.start)
+    back = _Stages(stages.grids.swapped(), stages.levels, start, stages.freedom_name, stages.rotation_range, stages.plan, stages.report)
+    returned = back.refined(Candidates(affine.inverse(x), back.own.pair, value), stages.levels[2], _BACK, tolerance=_FINE).x
     stages.evaluations += back.evaluations
-    consistency = affine.distance(affine.compose(returned, x), affine.identity(len(x), x.shape[1], dtype=x.dtype, device=x.device))
-    looks = _looks(stages, Candidates(x, pair, after)) if stages.plan.looks_again else x.new_full((len(x), 3), torch.nan)
-    return Evidence(after, shares[:, :2], shares[:, 2], margin, consistency * finest / 2, looks, runner_up, edges)
+    there = affine.identity(len(x), x.shape[1], dtype=x.dtype, device=x.device)
+    return affine.distance(affine.compose(returned, x), there) * stages.levels[-1] / 2
 
 
 def _looks(stages: _Stages, result: Candidates) -> Tensor:

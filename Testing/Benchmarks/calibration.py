@@ -8,17 +8,18 @@ import argparse
 import dataclasses
 import json
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 from measuring import add_data_arguments, check_data_arguments, header, machine, row, share
 from planned import run_plan
 from scoring import read_pairs
 
-from MetaAffineRegLib.confidence import CALIBRATION, OK, features, not_the_runner_up
+from MetaAffineRegLib.confidence import CALIBRATION, OK, features, kind_of, not_the_runner_up
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.files import written_together
 from MetaAffineRegLib.outcome import Evidence
-from MetaAffineRegLib.robust import CALIBRATED, PLANS
+from MetaAffineRegLib.robust import CALIBRATED, PLANS, Plan
 
 TASKS = (
     "hands",
@@ -46,6 +47,7 @@ STRANGERS = 4  # every so manieth image is also registered to that of the next p
 # matter, which such results would outweigh; elsewhere as much as any.
 _ON_PURPOSE = {"faint-edges-2d": 0.3}
 _RIDGE = 0.3
+_CORRECTED = "corrected"  # intensities, which few wrong results are settled by
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,41 +56,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), help=f"folders of --data (default: {' '.join(TASKS)})")
 
 
+@dataclasses.dataclass
+class Lessons:
+    """What a kind of result is fitted to, one entry each: what the logistic function sees, what the margin says, whether it is right, and
+    what it counts."""
+
+    seen: list[tuple[float, ...]] = dataclasses.field(default_factory=list)
+    lead: list[float] = dataclasses.field(default_factory=list)
+    right: list[bool] = dataclasses.field(default_factory=list)
+    worth: list[float] = dataclasses.field(default_factory=list)
+
+
 def run(arguments: argparse.Namespace) -> list[str]:
     """Lines of Markdown; the weights are written to ``confidence.json``, where those of the dimension that no task has stay."""
     check_data_arguments(arguments)
-    evidence: dict[str, list[Evidence]] = {}
-    truth: dict[str, list[bool]] = {}
-    worth: dict[str, list[float]] = {}
+    lessons: dict[str, Lessons] = {}
     for task in arguments.tasks:
         pairs = read_pairs(arguments.data / task, arguments.first)
         dimension = pairs[0].fixed.geometry.dimension
-        for look in (look for look in CALIBRATED if (look, dimension) in PLANS):
-            kind = f"{look}-{dimension}d"
-            on_purpose = _ON_PURPOSE.get(kind, 1.0)
-            for change in ({}, *WEAKENED):
-                if change and dimension == 3:
-                    change = change | WEAKENED_IN_SPACE
-                done = run_plan(pairs, dataclasses.replace(PLANS[look, dimension], **change), arguments.device)
-                evidence.setdefault(kind, []).extend(done.evidence)
-                truth.setdefault(kind, []).extend(done.errors.right)
-                worth.setdefault(kind, []).extend([on_purpose if change else 1.0] * len(pairs))
+        others = []
+        if dimension == 2 and task != "hands":  # heads of two people can be registered, and hands have two images only
+            strangers = zip(pairs[:-1:STRANGERS], pairs[1::STRANGERS], strict=False)
+            others = [dataclasses.replace(pair, moving=other.moving) for pair, other in strangers]
+        for kind, plan in _plans(dimension):
+            taught = lessons.setdefault(kind, Lessons())
+            for change in _changes(dimension):
+                done = run_plan(pairs, dataclasses.replace(plan, **change), arguments.device)  # type: ignore[arg-type]
+                _learn(taught, kind, done.evidence, done.errors.right.tolist(), bool(change))
                 found = share(int(done.errors.right.sum()), len(pairs))
-                print(f"{task}, {look}, {'weakened' if change else 'the plan'}: {found}", file=sys.stderr, flush=True)
-            if dimension == 2 and task != "hands":  # heads of two people can be registered, and hands have two images only
-                others = [
-                    dataclasses.replace(pair, moving=other.moving)
-                    for pair, other in zip(pairs[:-1:STRANGERS], pairs[1::STRANGERS], strict=False)
-                ]
-                evidence[kind] += run_plan(others, PLANS[look, dimension], arguments.device).evidence
-                truth[kind] += [False] * len(others)
-                worth[kind] += [on_purpose] * len(others)
+                print(f"{task}, {kind}, {'weakened' if change else 'the plan'}: {found}", file=sys.stderr, flush=True)
+            if others:
+                _learn(taught, kind, run_plan(others, plan, arguments.device).evidence, [False] * len(others), True)
     document, lines = json.loads(CALIBRATION.read_text()), []
-    for kind, right in truth.items():
-        x, lead, y = _numbers(evidence[kind]), _leads(evidence[kind]), np.array(right)
-        if y.all() or not y.any():
+    for kind, taught in lessons.items():
+        x, lead, y = np.array(taught.seen), np.array(taught.lead), np.array(taught.right)
+        if not y.any() or (y.all() and not kind.startswith(_CORRECTED)):
             raise InputError(f"These pairs were all registered rightly, or all wrongly, by {kind}, which teaches nothing; give more pairs.")
-        weights = fit(x, y, np.array(worth[kind]))
+        weights = fit(x, y, np.array(taught.worth))
         document[kind] = [round(float(w), 6) for w in weights]
         ok = lead / (1 + np.exp(-x @ weights)) >= OK
         flagged = [share(int((whose & ~ok).sum()), int(whose.sum())) for whose in (y, ~y)]
@@ -103,13 +107,29 @@ def run(arguments: argparse.Namespace) -> list[str]:
     ]
 
 
-def _numbers(evidences: list[Evidence]) -> np.ndarray:
-    """What the logistic function sees of all results, ``(n, k)``."""
-    return np.array([features(e, row) for e in evidences for row in range(len(e.margin))])
+def _plans(dimension: int) -> Iterator[tuple[str, Plan]]:
+    """By what they compare: without correction of intensities, and with it, of edges that another contrast calls for."""
+    for look in CALIBRATED:
+        if (look, dimension) in PLANS:
+            yield f"{look}-{dimension}d", dataclasses.replace(PLANS[look, dimension], corrects=False)
+    yield f"{_CORRECTED}-{dimension}d", PLANS["faint-edges" if dimension == 2 else "edges", dimension]
 
 
-def _leads(evidences: list[Evidence]) -> np.ndarray:
-    return np.array([not_the_runner_up(float(margin)) for e in evidences for margin in e.margin])
+def _changes(dimension: int) -> list[dict[str, object]]:
+    """None, and those of weakened plans."""
+    return [{}, *(change if dimension == 2 else change | WEAKENED_IN_SPACE for change in WEAKENED)]
+
+
+def _learn(taught: Lessons, kind: str, evidences: list[Evidence], right: list[bool], on_purpose: bool) -> None:
+    """Add results, of corrected intensities those alone that these settle."""
+    results = ((evidence, row) for evidence in evidences for row in range(len(evidence.margin)))
+    for (evidence, number), true in zip(results, right, strict=True):
+        if kind.startswith(_CORRECTED) and kind_of(evidence, number) != kind:
+            continue
+        taught.seen.append(features(evidence, number))
+        taught.lead.append(not_the_runner_up(float(evidence.margin[number])))
+        taught.right.append(true)
+        taught.worth.append(_ON_PURPOSE.get(kind, 1.0) if on_purpose else 1.0)
 
 
 def fit(x: np.ndarray, y: np.ndarray, worth: np.ndarray) -> np.ndarray:

@@ -10,17 +10,17 @@ from MetaAffineRegLib.confidence import AMBIGUOUS, OK, probability_of_success, s
 from MetaAffineRegLib.outcome import Evidence
 
 
-def probability(unexplained=0.05, margin=0.3, consistency=0.05, lesser=None, kind="intensities-2d", coarse=0.05, rows=0.05):
+def probability(unexplained=0.05, margin=0.3, consistency=0.05, lesser=None, kind="intensities-2d", coarse=0.05, rows=0.05, structure=0.01):
     """``lesser``: of the shares that are left unexplained of one image; both are as the whole where it is not given; ``coarse``, ``rows``:
-    how far away other looks have the result."""
+    how far away other looks have the result; ``structure``: what corrected intensities leave of it."""
     unexplained, margin, consistency, overlap = (
         torch.tensor([number], dtype=torch.float64) for number in (unexplained, margin, consistency, 0.9)
     )
     sides = torch.stack((unexplained if lesser is None else torch.full_like(unexplained, lesser), unexplained), 1)
     looks = torch.tensor([[coarse, rows, float(unexplained)] if kind.startswith("faint") else [math.nan] * 3], dtype=torch.float64)
-    evidence = Evidence(
-        unexplained, sides, overlap, margin, consistency, looks, identity(1, int(kind[-2])), torch.tensor(["edges" in kind])
-    )
+    left = torch.tensor([structure if kind.startswith("corrected") else math.inf], dtype=torch.float64)
+    runner_up, edges = identity(1, int(kind[-2])), torch.tensor(["edges" in kind])
+    evidence = Evidence(unexplained, sides, overlap, margin, consistency, looks, left, runner_up, edges)
     return probability_of_success(evidence, 0)
 
 
@@ -50,6 +50,15 @@ def test_ends_of_the_scale(kind):
     assert status_of(probability(1.0, 0.0, 100.0, kind=kind)) == "failed"
     assert probability(math.inf) == 0
     assert probability(0.01, margin=-0.1) <= probability(0.01, margin=0.0)  # the runner-up has turned out better
+
+
+@pytest.mark.parametrize("kind", ["corrected-2d", "corrected-3d"])
+def test_corrected_intensities_are_sure_of_what_leaves_noise_alone(kind):
+    for name, worse in (("structure", [0.0, 0.02, 0.1]), ("consistency", [0.0, 1.0, 10.0, 1e9]), ("margin", [math.inf, 0.02, 0.0])):
+        found = [probability(kind=kind, **{name: number}) for number in worse]
+        assert found == sorted(found, reverse=True) and found[0] > found[-1]
+    assert status_of(probability(kind=kind, margin=math.inf)) == "ok"
+    assert status_of(probability(kind=kind, margin=0.0)) != "ok"
 
 
 @pytest.mark.parametrize("look", ["coarse", "rows"])

@@ -23,7 +23,16 @@ LIBRARY = (
     *("errors", "files", "affine", "model_card", "user_models", "freedom", "geometry", "map_figures", "image", "intensity", "lbfgs"),
     *("triton_terms", "triton_kernels", "backends", "compiling", "threads"),
     *("lanes", "kernel_interpolation", "kernels", "compiled_sampling", "sampling", "pyramid"),
-    *("data_terms", "normalized_gradients", "correlation", "mutual_information", "regularizer", "objective"),
+    *(
+        "data_terms",
+        "compiled_correction",
+        "intensity_correction",
+        "normalized_gradients",
+        "correlation",
+        "mutual_information",
+        "regularizer",
+        "objective",
+    ),
     *("compiled_images", "compiled_edges", "coverage_bounds", "fused_images", "kernel_intensities", "kernel_edges", "compiled_lbfgs"),
     *("fused_objective", "triton_objective", "grids"),
     *(
