@@ -3,10 +3,11 @@
 The probability that a result is good is a logistic function of the share of the content left unexplained, of the margin of the
 runner-up, of the distance between the way there and the way back, of the shares of either image that are left unexplained: one of
 them is small where something is missing from the other, and none where the result is wrong, and of the distances to where other looks
-would have the result, if there are any.  That it is not the runner-up that is right, one of the margin: one half where both fit
-alike, as on a symmetric object.  Their product is the probability of success.  The weights, those of intensities, of edges and of faint
-edges, of planes and of volumes apart, are fitted to pairs with a known truth, among them many that a weakened search gets wrong and, of
-planes, strangers that have none; they lie in ``Resources/confidence.json``, which ``run.py benchmark calibrate`` writes.
+would have the result, if there are any; where corrected intensities settle it, of the structure that they leave alone.  That it is not
+the runner-up that is right, one of the margin: one half where both fit alike, as on a symmetric object.  Their product is the
+probability of success.  The weights, those of intensities, of edges, of faint edges and of corrected intensities, of planes and of
+volumes apart, are fitted to pairs with a known truth, among them many that a weakened search gets wrong and, of planes, strangers that
+have none; they lie in ``Resources/confidence.json``, which ``run.py benchmark calibrate`` writes.
 """
 
 import json
@@ -53,11 +54,12 @@ def kind_of(evidence: Evidence, row: int) -> str:
 
 def features(evidence: Evidence, row: int) -> tuple[float, ...]:
     """What the logistic function sees: one, and the logarithms of the share, of the margin, of the distance in samples, and of the lesser
-    and the larger share of one image; of other looks, where there are any, those of the distances and of the share."""
-    distance = min(float(evidence.consistency[row]), 1e6)
+    and the larger share of one image; of other looks, where there are any, those of the distances and of the share.  Where corrected
+    intensities settle it, one and the logarithm of the share of the structure that they leave."""
     if bool(evidence.settled[row]):
-        return 1.0, math.log(float(evidence.structure[row]) + 0.01), math.log(distance + 0.02)
+        return 1.0, math.log(max(float(evidence.structure[row]), 0.0) + 0.01)
     lead = min(max(float(evidence.margin[row]), 0.0), _CLEAR_LEAD)
+    distance = min(float(evidence.consistency[row]), 1e6)
     sides = sorted(evidence.sides[row].tolist())
     looks = [number for number in evidence.looks[row].tolist() if not math.isnan(number)]
     positive = (float(evidence.unexplained[row]) + 0.01, lead + 0.01, distance + 0.02, *(number + 0.01 for number in sides))

@@ -35,6 +35,7 @@ from .single_start import single_start
 from .threads import allowed, share_out, torch_in_one_thread
 
 MethodName = Literal["robust", "comb", "learn", "plain"]
+Compared = Look | Literal["corrected-intensities"]
 METHODS: tuple[MethodName, ...] = ("robust", "comb", "learn", "plain")
 DEFAULT_MODEL = {
     ("robust", 2): "general-2d",
@@ -88,7 +89,7 @@ class Confidence:
     margin: float
     consistency_mm: float
     runner_up_lps: Matrix | None
-    compared: Look = "intensities"
+    compared: Compared = "intensities"
 
 
 @dataclass(frozen=True)
@@ -321,7 +322,7 @@ def _register_batch(
 
 
 def _confidence(evidence: Evidence, row: int, frame: PairFrame, finest: int, data_term: DataTermChoice) -> Confidence:
-    found_by: Look = "corrected-intensities" if evidence.settled[row] else "edges" if evidence.edges[row] else "intensities"
+    found_by: Compared = "corrected-intensities" if evidence.settled[row] else "edges" if evidence.edges[row] else "intensities"
     probability = probability_of_success(evidence, row)
     millimetres = float(np.linalg.norm(frame.fixed_to_lps[:3, 0])) * 2 / finest  # a sample of the finest grid
     margin = float(evidence.margin[row])

@@ -98,7 +98,7 @@ class Plan:
     corrects: bool = False
 
 
-Look = Literal["intensities", "edges", "faint-edges", "corrected-intensities", "correlation", "local-correlation", "mutual-information"]
+Look = Literal["intensities", "edges", "faint-edges", "correlation", "local-correlation", "mutual-information"]
 CALIBRATED: tuple[Look, ...] = ("intensities", "edges", "faint-edges")  # what the weights of the confidence are fitted to
 _EDGES = Plan(
     polished=120,

@@ -2,10 +2,10 @@
 
 By itself (``auto``) it compares intensities first, which is fast and exact, and where this leaves doubt, edges, which neither
 another contrast nor a cropped image disturbs.  Where the images differ in brightness, it compares edges first, of slices faint ones
-too, and where these have most likely failed, strong ones alone: intensities would draw such a pair aside, and be sure of it.  Each
-search takes along what those before it have found, so that edges judge between two things that were found.  A result that has most
-likely failed even then is searched for thoroughly.  The more probable result stays, never one by intensities where the images differ
-in brightness.
+too, and where these have most likely failed, strong ones alone: intensities would draw such a pair aside, and be sure of it, unless
+they are corrected, which they are where edges have led.  Each search takes along what those before it have found, so that edges judge
+between two things that were found.  A result that has most likely failed even then is searched for thoroughly.  The more probable
+result stays, never one by intensities as they are where the images differ in brightness.
 """
 
 from dataclasses import dataclass, replace
@@ -145,7 +145,10 @@ def _searches(data_term: DataTermChoice, grids: PairGrids, levels: tuple[int, ..
             _Search("third search: ", PLANS[faint, d], _SURE_BY_EDGES, different, settles=True),
         ]
     last: tuple[tuple[Look, Tensor], ...] = (("edges", ~different), (faint, different))
-    return searches + [_Search("thorough search: ", THOROUGH[look, d], AMBIGUOUS, suited) for look, suited in last if (look, d) in THOROUGH]
+    searches += [_Search("thorough search: ", THOROUGH[look, d], AMBIGUOUS, suited) for look, suited in last if (look, d) in THOROUGH]
+    if data_term == "edges":
+        return [replace(search, plan=replace(search.plan, corrects=False)) for search in searches]
+    return searches
 
 
 def _probabilities(evidence: Evidence) -> Tensor:

@@ -74,7 +74,7 @@ def _learned(pairs: dict[str, list[KnownPair]], device: str) -> list[str]:
     """The same plans, one search each, without learned steps and with those of the default model, which see the gradient of the term."""
     lines = []
     for look in get_args(Look):
-        plan = PLANS[look, 2]
+        plan = dataclasses.replace(PLANS[look, 2], corrects=False)
         cells = []
         for learned in (False, True):
             change = dataclasses.replace(plan, learned=learned, sees=None if look == "intensities" else plan.fine)

@@ -134,4 +134,4 @@ def test_another_contrast_is_settled_by_corrected_intensities(backend):
     (result,) = register([(fixed, type(moving)(array, moving.geometry, "other"))], Settings(device="cpu", backend=backend))
     assert result.confidence is not None and result.confidence.compared == "corrected-intensities"
     assert result.status == "ok" and result.criterion_after < result.criterion_before
-    assert distance(result.fixed_to_moving_lps, truth, geometry) < 0.2 * 0.6
+    assert distance(result.fixed_to_moving_lps, truth, geometry) < 0.3  # half a sample
