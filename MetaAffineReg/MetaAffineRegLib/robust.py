@@ -291,11 +291,9 @@ class _Stages:
         return self.refined(found.best(self.plan.sieved, self.plan.margins[0]), self.levels[2], _SIFTING, every=2)
 
     def part(self, rows: Tensor) -> "_Stages":
-        """Those of the pairs ``rows`` only, that have not been counted yet."""
+        """Those of the pairs ``rows`` only, with nothing counted yet."""
         grids = self.grids if len(rows) == len(self.grids) else self.grids.select(rows)
-        stages = _Stages(grids, self.levels, self.start[rows], self.freedom_name, self.rotation_range, self.plan, self.report)
-        stages.regularizers = {size: regularizer.select(rows) for size, regularizer in self.regularizers.items()}
-        return stages
+        return _Stages(grids, self.levels, self.start[rows], self.freedom_name, self.rotation_range, self.plan, self.report)
 
     def corrected(self, found: Candidates) -> tuple["_Stages", Candidates]:
         """Refined on the finest grid by corrected intensities; stages of these, where each candidate is a pair."""
@@ -469,7 +467,7 @@ def _evidence(stages: _Stages, x: Tensor, after: Tensor, margin: Tensor, runner_
 
 def _way_back(stages: _Stages, x: Tensor, value: Tensor) -> Tensor:
     """How far, in samples, the way back leads from where it should end, ``(B,)``: refined on the third level from the inverse map."""
-    start = affine.inverse(stages.start)
+    start = affine.inverse(stages.own.x)
     back = _Stages(stages.grids.swapped(), stages.levels, start, stages.freedom_name, stages.rotation_range, stages.plan, stages.report)
     returned = back.refined(Candidates(affine.inverse(x), back.own.pair, value), stages.levels[2], _BACK, tolerance=_FINE).x
     stages.evaluations += back.evaluations
