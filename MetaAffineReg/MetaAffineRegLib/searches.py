@@ -145,10 +145,7 @@ def _searches(data_term: DataTermChoice, grids: PairGrids, levels: tuple[int, ..
             _Search("third search: ", PLANS[faint, d], _SURE_BY_EDGES, different, settles=True),
         ]
     last: tuple[tuple[Look, Tensor], ...] = (("edges", ~different), (faint, different))
-    searches += [_Search("thorough search: ", THOROUGH[look, d], AMBIGUOUS, suited) for look, suited in last if (look, d) in THOROUGH]
-    if data_term == "edges":
-        return [replace(search, plan=replace(search.plan, corrects=False)) for search in searches]
-    return searches
+    return searches + [_Search("thorough search: ", THOROUGH[look, d], AMBIGUOUS, suited) for look, suited in last if (look, d) in THOROUGH]
 
 
 def _probabilities(evidence: Evidence) -> Tensor:
