@@ -50,15 +50,20 @@ class Correction:
     lowest: float
     highest: float
 
+    def places(self, intensities: Tensor) -> Tensor:
+        """Where intensities lie between the nodes, from 0 to NODES - 1."""
+        return ((intensities - self.lowest) * ((NODES - 1) / (self.highest - self.lowest))).clamp(0, NODES - 1)
+
 
 def corrected(
     fixed: Tensor, smooth: Tensor, moving: Tensor, x: Tensor, freedom_name: FreedomName, backend: Backend
 ) -> tuple[Tensor, Tensor]:
-    """The moving images ``(B, 2, *S)``, values and coverage, with the intensities of the fixed ones, and the maps ``(B, d, d + 1)`` under
-    which they have them, near x.
+    """The moving images ``(B, 2, *S)``, values and coverage, with the intensities of the fixed ones, and the maps under which they have
+    them, near x ``(B, d, d + 1)`` and of the freedom that is asked for.
 
-    Maps and coefficients are found together, by Gauss and Newton: one after the other they would hold each other back.  Pair by pair, so
-    that neither numbers nor memory depend on the batch.
+    smooth: the fixed images on a coarser grid, whose slopes the noise does not drown.  Maps and coefficients are found together, by Gauss
+    and Newton: one after the other they would hold each other back.  Pair by pair, so that neither numbers nor memory depend on the
+    batch.
     """
     found, maps = torch.empty_like(moving), x.clone()
 
@@ -147,8 +152,8 @@ class _Part:
         self._size, self._steps, self._shape = size, (step,) * d, (size // step,) * d
         values, coverage = _every(moving[0], step)
         monomials = _monomials(size, self._steps, values.dtype, values.device)
-        place = ((values - fit.lowest) * ((NODES - 1) / (fit.highest - fit.lowest))).clamp(0, NODES - 1)
-        splines = (1 - (place - torch.arange(NODES, device=place.device)[:, None]).abs()).clamp_min(0)
+        nodes = torch.arange(NODES, device=values.device)[:, None]
+        splines = (1 - (fit.places(values) - nodes).abs()).clamp_min(0)
         self._features = (splines[:, None] * monomials).flatten(0, 1)
         self._points = torch.cat((monomials[1 : d + 1], monomials[:1]))
         self._within = coverage > _COVERED
@@ -185,7 +190,7 @@ def _apply(fit: Correction, moving: Tensor, out: Tensor, backend: Backend) -> No
         apply(fit.coefficients, fit.lowest, fit.highest, moving, out)
         return
     d, coverage = moving.ndim - 1, moving[1]
-    place = ((moving[0] - fit.lowest) * ((NODES - 1) / (fit.highest - fit.lowest))).clamp(0, NODES - 1)
+    place = fit.places(moving[0])
     node = place.floor().clamp_max(NODES - 2).long()
     share = place - node
     found = torch.zeros_like(place)

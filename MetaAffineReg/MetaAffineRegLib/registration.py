@@ -35,8 +35,8 @@ from .single_start import single_start
 from .threads import allowed, share_out, torch_in_one_thread
 
 MethodName = Literal["robust", "comb", "learn", "plain"]
-Compared = Look | Literal["corrected-intensities"]
 METHODS: tuple[MethodName, ...] = ("robust", "comb", "learn", "plain")
+Compared = Look | Literal["corrected-intensities"]
 DEFAULT_MODEL = {
     ("robust", 2): "general-2d",
     ("comb", 2): "heads",
