@@ -45,7 +45,7 @@ DEFAULT_MODEL = {
 }
 LEVELS = {2: (16, 32, 64, 128), 3: (12, 24, 48, 96)}
 _LEAST_SHARE = {2: 8, 3: 1}  # pairs, with which a thread has enough to do by itself
-_CHUNK_BYTES = 128 << 20  # of working memory for one batch of pairs, so that much of it lies in caches
+_CHUNK_BYTES = {2: 256 << 20, 3: 128 << 20}  # of working memory for one batch of pairs, of which slices are many small steps
 
 Progress = Callable[[str, float], None]
 
@@ -371,5 +371,5 @@ def pairs_at_once(dimension: int, settings: Settings) -> int:
     samples = LEVELS[dimension][-1] ** dimension
     floats = 2 * 4 / 3 + 2 * dimension + 5
     device = choose_device(settings.device)
-    working = _CHUNK_BYTES if device.type == "cpu" else gpu_memory.for_a_batch(device)
+    working = _CHUNK_BYTES[dimension] if device.type == "cpu" else gpu_memory.for_a_batch(device)
     return max(1, math.floor(working / (4 * samples * floats)))

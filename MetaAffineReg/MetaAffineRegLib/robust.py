@@ -68,7 +68,7 @@ class Plan:
     L-BFGS; witness: data term whose values at the result tell how sure it is, None for those of fine; sees: data term whose gradients
     the learned steps see, None for that of their training; looks_again: whether the evidence is to tell where the coarse term would have
     the result, and where a quarter of the rows; every: on the finest grid one row in so many counts; corrects: whether intensities, once
-    corrected, may settle it there.
+    corrected, may settle it there; else_nothing: whether what they do not settle is left at that, without evidence.
     """
 
     rotations: int = 20
@@ -96,6 +96,7 @@ class Plan:
     looks_again: bool = False
     every: int = 1
     corrects: bool = False
+    else_nothing: bool = False
 
 
 Look = Literal["intensities", "edges", "faint-edges", "correlation", "local-correlation", "mutual-information"]
@@ -376,7 +377,7 @@ def robust(
     report(f"correction of intensities{_so_far(found, stages)}", 0.6)
     outcome = _by_corrected(stages, found)
     rows = torch.nonzero(~outcome.settled)[:, 0]
-    if not len(rows):
+    if not len(rows) or plan.else_nothing:
         return outcome
     rest = _on_the_finest(stages.part(rows), found.of_pairs(rows))
     spent = outcome.evaluations.index_add(0, rows, rest.evaluations)

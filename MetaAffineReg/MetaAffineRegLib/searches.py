@@ -2,10 +2,10 @@
 
 By itself (``auto``) it compares intensities first, which is fast and exact, and where this leaves doubt, edges, which neither
 another contrast nor a cropped image disturbs.  Where the images differ in brightness, it compares edges first, of slices faint ones
-too, and where these have most likely failed, strong ones alone: intensities would draw such a pair aside, and be sure of it, unless
-they are corrected, which they are where edges have led.  Each search takes along what those before it have found, so that edges judge
-between two things that were found.  A result that has most likely failed even then is searched for thoroughly.  The more probable
-result stays, never one by intensities as they are where the images differ in brightness.
+too, first in a quick search, and where these have most likely failed, strong ones alone: intensities would draw such a pair aside, and
+be sure of it, unless they are corrected, which they are where edges have led.  Each search takes along what those before it have found,
+so that edges judge between two things that were found.  A result that has most likely failed even then is searched for thoroughly.  The
+more probable result stays, never one by intensities as they are where the images differ in brightness.
 """
 
 from dataclasses import dataclass, replace
@@ -26,6 +26,18 @@ from .robust import PLANS, Look, Plan, Report, robust
 
 DataTermChoice = Literal["auto", "intensities", "edges", "correlation", "local-correlation", "mutual-information"]
 DATA_TERM_CHOICES: tuple[DataTermChoice, ...] = get_args(DataTermChoice)
+# Less of everything: slices that corrected intensities can settle are mostly found so; of the others nothing stays.
+QUICK = replace(
+    PLANS["faint-edges", 2],
+    rotations=18,
+    search=0,
+    polished=18,
+    starts=8,
+    unlearned_starts=8,
+    sieved=6,
+    basins=(2, 1),
+    else_nothing=True,
+)
 # More of everything; by intensities in space it would take a minute.
 THOROUGH: dict[tuple[Look, int], Plan] = {
     ("intensities", 2): Plan(
@@ -89,13 +101,17 @@ def robust_until_sure(
         part = grids if len(rows) == len(grids) else grids.select(rows)
         known = _known(outcome, latest, rows)
         again = robust(part, levels, start[rows], network, freedom_name, rotation_range, told, search.plan, known)
+        outcome = replace(outcome, evaluations=outcome.evaluations.index_add(0, rows.to(start.device), again.evaluations))
+        if search.plan.else_nothing:
+            settled = torch.nonzero(again.settled)[:, 0]
+            rows, again = rows[settled.cpu()], again.select(settled)
         assert again.evidence is not None
         better = torch.nonzero(_probabilities(again.evidence) >= probability[rows])[:, 0]
         latest = latest.index_copy(0, rows.to(start.device), again.x)
         disputed[rows] = (affine.distance(again.x, outcome.x[rows]) > SAME_BASIN).cpu()
-        spent = outcome.evaluations.index_add(0, rows.to(start.device), again.evaluations)
         better = better[:0] if search.proposes else better.to(start.device)
-        outcome = replace(outcome.with_rows(rows.to(start.device)[better], again.select(better)), evaluations=spent)
+        kept = replace(again.select(better), evaluations=outcome.evaluations[rows.to(start.device)[better]])
+        outcome = outcome.with_rows(rows.to(start.device)[better], kept)
     return outcome
 
 
@@ -133,11 +149,13 @@ def _searches(data_term: DataTermChoice, grids: PairGrids, levels: tuple[int, ..
         return [_Search("", PLANS[look, d], _SURE, everyone), *again]
     different = (brightness_distance(grids.fixed[levels[1]], grids.moving[levels[1]]) >= DIFFERENT).cpu()
     faint: Look = "faint-edges" if ("faint-edges", d) in PLANS else "edges"
+    quick = [_Search("", QUICK, _SURE, different)] if d == 2 else []
     if data_term == "edges":
-        searches = [_Search("", PLANS["edges", d], _SURE, ~different), _Search("", PLANS[faint, d], _SURE, different)]
+        searches = [_Search("", PLANS["edges", d], _SURE, ~different), *quick, _Search("", PLANS[faint, d], _SURE, different)]
     else:
         searches = [
             _Search("", PLANS["intensities", d], _SURE, ~different),
+            *quick,
             _Search("", PLANS[faint, d], _SURE, different),
             _Search("second search: ", PLANS["edges", d], _SURE, ~different),
             *([_Search("second search: ", PLANS["edges", d], AMBIGUOUS, different)] if faint != "edges" else []),

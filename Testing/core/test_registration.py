@@ -134,7 +134,7 @@ def test_object_cut_off_by_the_moving_image_keeps_no_bias():
 @pytest.mark.parametrize("count", [1, 5])
 def test_progress_goes_from_nothing_to_all(monkeypatch, count, settings):
     """Also where not all pairs fit into memory at once."""
-    monkeypatch.setattr(registration, "_CHUNK_BYTES", 2 << 20)  # two slices
+    monkeypatch.setitem(registration._CHUNK_BYTES, 2, 2 << 20)  # two slices
     seen = []
     small = lattice((10, 8, 1), (9, 9, 1))
     register([pair(small, affine(5))] * count, settings, progress=lambda *said: seen.append(said))

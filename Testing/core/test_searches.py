@@ -27,6 +27,7 @@ def symmetric():
 
 EASY = made(SLICE), made(SLICE, affine(25, (4, -3, 0)))
 HARD = (symmetric(), symmetric())  # turned by nothing, or by half a turn: none can tell
+QUICK = searches.QUICK
 INTENSITIES, EDGES, FAINT_EDGES = (PLANS[look, 2] for look in ("intensities", "edges", "faint-edges"))
 STRANGERS = EASY[0], Image.checked(np.random.default_rng(1).random((1, 80, 100)), SLICE)
 
@@ -81,10 +82,10 @@ def test_what_has_failed_by_edges_is_searched_thoroughly(plans, monkeypatch, dat
     *common, _ = settings([HARD, STRANGERS])
     outcome = robust_until_sure(*common, lambda stage, share: told.append((stage, share)), data_term)
     if data_term == "edges":  # the strangers differ in brightness
-        assert plans == [(1, EDGES), (1, FAINT_EDGES), (1, thorough)]
+        assert plans == [(1, EDGES), (1, QUICK), (1, FAINT_EDGES), (1, thorough)]
     else:  # the first pair, the second, and both again, the second by strong edges; what it found is settled
         first, again = [(1, INTENSITIES), (1, FAINT_EDGES)], [(1, EDGES), (1, EDGES)]
-        assert plans == [*first, *again, *first, (1, thorough)]
+        assert plans == [first[0], (1, QUICK), first[1], *again, *first, (1, thorough)]
     assert status_of(probability_of_success(outcome.evidence, 1)) == "failed"
     assert any(stage.startswith("thorough search: ") for stage, _ in told)
     shares = [share for stage, share in told if stage]
@@ -130,7 +131,7 @@ def test_another_contrast_is_registered_by_edges_or_corrected_intensities(plans)
         fixed, moving = (Image.checked(np.floor(made(SLICE, moved, seed).array / 25), SLICE) for moved in (None, truth))
         pairs.append((fixed, Image.checked(shades[moving.array.astype(int)] * np.linspace(0.8, 1.2, 100), SLICE)))
     outcome = robust_until_sure(*settings(pairs))
-    assert (outcome.evidence.edges | outcome.settled).all() and plans[0] == (len(pairs), FAINT_EDGES)
+    assert (outcome.evidence.edges | outcome.settled).all() and plans[0] == (len(pairs), QUICK)
     assert all(status_of(probability_of_success(outcome.evidence, row)) == "ok" for row in range(len(pairs)))
     to_lps = pair_frame(*(image.geometry for image in pairs[0])).to_lps
     errors = [distance(to_lps(x), truth, SLICE) for x in outcome.x.numpy()]
@@ -160,7 +161,7 @@ def test_another_brightness_goes_to_edges_at_once(plans):
     fixed, moving = EASY
     other = Image.checked(np.where(moving.array > 0, 100 - moving.array, 0), SLICE)
     outcome = robust_until_sure(*settings([EASY, (fixed, other)]))
-    assert plans == [(1, INTENSITIES), (1, FAINT_EDGES)]
+    assert plans == [(1, INTENSITIES), (1, QUICK)]
     assert outcome.settled.tolist() == [False, True]  # edges lead near, corrected intensities settle it
     torch.testing.assert_close(outcome.x[0], first_search([EASY]).x[0], rtol=0, atol=1e-9)
     assert bool(torch.isfinite(outcome.before).all() and torch.isfinite(outcome.after).all())
@@ -192,12 +193,14 @@ def test_edges_judge_between_two_things_that_were_found(stand_in, monkeypatch, d
     """Of images that differ in brightness edges are compared first; a doubtful result sends for intensities."""
     tried, results = stand_in
     monkeypatch.setattr(searches, "brightness_distance", lambda fixed, moving: torch.ones(len(fixed)))
+    results += [(0.99, 5.0)]  # of the quick search, which is not settled: nothing stays
     results += [(0.8, 0.0), (0.95, 1.0 if disputed else 0.0), (0.97, 1.0)]  # intensities are surer, and wrong
     outcome = robust_until_sure(*settings([EASY]))
-    assert [plan for plan, _ in tried] == ([FAINT_EDGES, INTENSITIES, FAINT_EDGES] if disputed else [FAINT_EDGES, INTENSITIES])
+    assert [plan for plan, _ in tried] == [QUICK, FAINT_EDGES, INTENSITIES, *([FAINT_EDGES] if disputed else [])]
+    assert tried[1][1] is None
     assert float(outcome.evidence.unexplained[0]) == (0.97 if disputed else 0.8)
     if disputed:
-        best, latest = tried[2][1].x
+        best, latest = tried[3][1].x
         assert float((latest - best).mean()) == pytest.approx(1)
 
 

@@ -25,6 +25,7 @@ LIBRARY = (
     *("lanes", "kernel_interpolation", "kernels", "compiled_sampling", "sampling", "pyramid"),
     *(
         "data_terms",
+        "correction_formulas",
         "compiled_correction",
         "intensity_correction",
         "normalized_gradients",
