@@ -8,7 +8,9 @@
    given start among those judged, are refined with the freedom asked for: a few iterations on the third grid tell which go on, and on
    each finer grid fewer of them stay.
 4. The best at the finest grid is the result: never worse than the start by the criterion.  Where another contrast is expected, the
-   basins are first refined there by intensities, once these are corrected; what they explain but for noise is settled by that.
+   basins are first refined there by intensities, once these are corrected; what they explain but for noise is settled by that.  Of the
+   rest edges have the word, and where corrected intensities explain much and lead to nearly the same, the mean of both, whose errors are
+   not the same.
 """
 
 import math
@@ -47,6 +49,7 @@ _REFINE = 40  # iterations on each of the two finest grids, which few need
 _BACK = 10  # iterations of the way back
 _LOOK = 8  # iterations of another look at the result
 _NOISY = 1 / 3  # left unexplained by corrected intensities, above which edges, of smoothed images, are more exact
+_ALIKE, _AGREED = 0.35, 1.0  # structure left and samples to the result by edges, below which the mean of both is the result
 _ROUGH, _FINE = 3e-2, 5e-3  # samples: steps below end a refinement, on the way and where its end counts
 
 Report = Callable[[str, float], None]
@@ -375,11 +378,13 @@ def robust(
     if not plan.corrects:
         return _on_the_finest(stages, found)
     report(f"correction of intensities{_so_far(found, stages)}", 0.6)
-    outcome = _by_corrected(stages, found)
+    outcome, structure = _by_corrected(stages, found)
     rows = torch.nonzero(~outcome.settled)[:, 0]
     if not len(rows) or plan.else_nothing:
         return outcome
-    rest = _on_the_finest(stages.part(rows), found.of_pairs(rows))
+    others = stages.part(rows)
+    rest = _on_the_finest(others, found.of_pairs(rows))
+    rest = _agreed(others, rest, outcome.x[rows], structure[rows])
     spent = outcome.evaluations.index_add(0, rows, rest.evaluations)
     return replace(outcome.with_rows(rows, rest), evaluations=spent)
 
@@ -400,8 +405,24 @@ def _on_the_finest(stages: _Stages, found: Candidates) -> Outcome:
     return Outcome(x, before.value, after, stages.evaluations, evidence)
 
 
-def _by_corrected(stages: _Stages, found: Candidates) -> Outcome:
-    """The best of the basins of the third level on the finest by corrected intensities; whether that settles it, the evidence says."""
+def _agreed(stages: _Stages, outcome: Outcome, corrected: Tensor, structure: Tensor) -> Outcome:
+    """The outcome by edges; where maps ``(B, d, d + 1)`` by corrected intensities lie near and leave little structure ``(B,)``, the mean of
+    both, if that is no worse than the start."""
+    distance = affine.distance(corrected, outcome.x) * stages.levels[-1] / 2
+    rows = torch.nonzero((structure < _ALIKE) & (distance < _AGREED))[:, 0]
+    if not len(rows):
+        return outcome
+    parameters = freedom(stages.freedom_name, (corrected[rows] + outcome.x[rows]) / 2)
+    found = Candidates(parameters.maps(parameters.origin), rows, outcome.after[rows])
+    found = stages.judged(found, stages.levels[-1], stages.plan.every)
+    better = found.select(torch.nonzero(found.value <= outcome.before[rows])[:, 0])
+    x, after = outcome.x.index_copy(0, better.pair, better.x), outcome.after.index_copy(0, better.pair, better.value)
+    return replace(outcome, x=x, after=after, evaluations=stages.evaluations)
+
+
+def _by_corrected(stages: _Stages, found: Candidates) -> tuple[Outcome, Tensor]:
+    """The best of the basins of the third level on the finest by corrected intensities, and the structure that these leave, ``(B,)``;
+    whether that settles it, the evidence says."""
     finest, every = stages.levels[-1], stages.plan.every
     coarser, found = found, found.best(stages.plan.basins[1], stages.plan.margins[2])
     images, found = stages.corrected(found)
@@ -409,13 +430,13 @@ def _by_corrected(stages: _Stages, found: Candidates) -> Outcome:
     x, after = found.x[best], found.value[best]
     before = images.objective(finest, best, every).value(stages.own.x)
     grids = images.grids if len(best) == len(images.grids) else images.grids.select(best)
-    structure = structure_left(grids.fixed[finest], grids.moving[finest], x, grids.backend)
-    structure = structure.masked_fill(~(after <= before) | (after > _NOISY), torch.inf)
+    structure = structure_left(grids.fixed[finest], grids.moving[finest], x, grids.backend).masked_fill(~(after <= before), torch.inf)
+    telling = structure.masked_fill(after > _NOISY, torch.inf)
     stages.count(stages.own.pair, 1.0)
-    outcome = Outcome(x, before, after, stages.evaluations, replace(Evidence.of_nothing(x), structure=structure))
+    outcome = Outcome(x, before, after, stages.evaluations, replace(Evidence.of_nothing(x), structure=telling))
     rows = torch.nonzero(outcome.settled)[:, 0]
     if not len(rows):
-        return outcome
+        return outcome, structure
     margin, runner_up = _runner_up(found.best(2), coarser)
     shares = images.grids.objective(finest, unexplained_detail, every=every).select(best).shares(x)
     evidence = Evidence(
@@ -425,11 +446,11 @@ def _by_corrected(stages: _Stages, found: Candidates) -> Outcome:
         margin=margin,
         consistency=_way_back(stages, x, after),
         looks=x.new_full((len(x), 3), torch.nan),
-        structure=structure,
+        structure=telling,
         runner_up=runner_up,
         edges=torch.zeros(len(x), dtype=torch.bool, device=x.device),
     )
-    return replace(outcome, evaluations=stages.evaluations, evidence=evidence)
+    return replace(outcome, evaluations=stages.evaluations, evidence=evidence), structure
 
 
 def _so_far(found: Candidates, stages: _Stages) -> str:

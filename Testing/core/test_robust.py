@@ -13,8 +13,9 @@ from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.grids import PairGrids
 from MetaAffineRegLib.image import Image
+from MetaAffineRegLib.outcome import Outcome
 from MetaAffineRegLib.registration import DEFAULT_MODEL, LEVELS, Settings, register
-from MetaAffineRegLib.robust import PLANS, _Stages, robust
+from MetaAffineRegLib.robust import PLANS, _agreed, _Stages, robust
 from MetaAffineRegLib.starts import centre_of_mass
 
 ROBUST = Settings(device="cpu")
@@ -389,6 +390,35 @@ def test_learned_steps_from_the_searched_starts_let_the_best_of_them_go_on():
     found = stages.led(stages.searched(start), network)
     assert all(1 <= int((found.pair == row).sum()) <= 4 for row in range(3))
     assert_best_is_near(found, pairs)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("off", "structure", "better_than_start", "agreed"),
+    [(0.4, 0.1, True, True), (0.4, 0.5, True, False), (1.5, 0.1, True, False), (0.4, 0.1, False, False)],
+    ids=["near", "much is left", "far", "start is better"],
+)
+@pytest.mark.parametrize("freedom", ["affine", "rigid"])
+def test_mean_of_edges_and_of_corrected_intensities_is_taken_where_they_agree(off, structure, better_than_start, agreed, freedom):
+    """Off by as much to either side: the mean is right.  Of two pairs only the first is such."""
+    truth = affine(20, (3, -2, 0))
+    pairs = [pair(truth)] * 2
+    stages, _ = stages_of(pairs, PLANS["edges", 2])
+    stages.freedom_name = freedom
+    frame = pair_frame(SLICE, SLICE)
+    right = torch.from_numpy(np.linalg.inv(frame.moving_to_lps) @ truth @ frame.fixed_to_lps)[:2, [0, 1, 3]].expand(2, -1, -1)
+    assert distance(frame.to_lps(right[0].numpy()), truth, SLICE) < 1e-9
+    way = torch.zeros_like(right)
+    way[:, 0, 2] = off * 2 / LEVELS[2][-1] / 2
+    before = torch.full((2,), torch.inf if better_than_start else -1.0, dtype=torch.float64)
+    after = torch.full((2,), 0.5, dtype=torch.float64)
+    outcome = Outcome(right + way, before, after, torch.zeros(2, dtype=torch.float64))
+    found = _agreed(stages, outcome, right - way, torch.tensor([structure, torch.inf], dtype=torch.float64))
+    assert torch.equal(found.x[1], outcome.x[1]) and float(found.after[1]) == 0.5
+    if agreed:
+        assert float(maps.distance(found.x[:1], right[:1])) < 1e-9 and float(found.after[0]) != 0.5
+    else:
+        assert torch.equal(found.x[0], outcome.x[0]) and float(found.after[0]) == 0.5
 
 
 def test_made_pair_is_what_it_says():
