@@ -83,6 +83,7 @@ class MetaAffineRegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self) -> None:
         """Called each time the user comes to the module."""
         self.initializeParameterNode()
+        self.panel.compileAhead.start()
 
     def exit(self) -> None:
         """Called each time the user leaves the module; a registration in progress goes on."""

@@ -1,20 +1,19 @@
 """How numba compiles the kernels, and where it keeps what it compiled."""
 
-import hashlib
 import logging
-import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numba
+
+from . import kernel_cache
 
 # Slicer's root logger takes DEBUG, and numba notes every bytecode that it reads: hundreds of thousands of records, from a thread that is
 # not that of Slicer's log.
 logging.getLogger("numba").setLevel(logging.WARNING)
 
 
+_FOLDER = kernel_cache.folder()
 LEAN = {"_nrt": False}  # the option with which numba compiles its own string routines
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 FAST = {**LEAN, "fastmath": FASTMATH}
@@ -42,33 +41,8 @@ def fast(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _compiled(function: Callable[..., Any], **more: Any) -> Callable[..., Any]:
     before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = _FOLDER or before
+    numba.config.CACHE_DIR = str(_FOLDER) if _FOLDER else before
     try:
         return numba.njit(cache=_FOLDER is not None, nogil=True, error_model="numpy", **more)(function)
     finally:
         numba.config.CACHE_DIR = before
-
-
-def _cache_folder() -> str | None:
-    """A folder of this version of the kernels in the user's cache, None where none can be made.
-
-    numba alone would not see that a kernel calls another one that was changed.
-    """
-    if os.name == "nt":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    digest = hashlib.sha256(numba.__version__.encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
-    folder = base / "MetaAffineReg" / f"kernels-{digest.hexdigest()[:16]}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return str(folder) if os.access(folder, os.W_OK) else None
-
-
-_FOLDER = _cache_folder()

@@ -9,8 +9,8 @@
    each finer grid fewer of them stay.
 4. The best at the finest grid is the result: never worse than the start by the criterion.  Where another contrast is expected, the
    basins are first refined there by intensities, once these are corrected; what they explain but for noise is settled by that.  Of the
-   rest edges have the word, and where corrected intensities explain much and lead to nearly the same, the mean of both, whose errors are
-   not the same.
+   rest edges have the word; where corrected intensities leave little but noise and lead to nearly the same, the mean of both, whose errors
+   are not the same.
 """
 
 import math
@@ -49,7 +49,8 @@ _REFINE = 40  # iterations on each of the two finest grids, which few need
 _BACK = 10  # iterations of the way back
 _LOOK = 8  # iterations of another look at the result
 _NOISY = 1 / 3  # left unexplained by corrected intensities, above which edges, of smoothed images, are more exact
-_ALIKE, _AGREED = 0.35, 1.0  # structure left and samples to the result by edges, below which the mean of both is the result
+# Left unexplained from which, structure left and samples to the result by edges below which the mean of both is the result.
+_HAZY, _ALIKE, _AGREED = 0.2, 0.35, 1.0
 _ROUGH, _FINE = 3e-2, 5e-3  # samples: steps below end a refinement, on the way and where its end counts
 
 Report = Callable[[str, float], None]
@@ -384,7 +385,7 @@ def robust(
         return outcome
     others = stages.part(rows)
     rest = _on_the_finest(others, found.of_pairs(rows))
-    rest = _agreed(others, rest, outcome.x[rows], structure[rows])
+    rest = _agreed(others, rest, outcome.select(rows), structure[rows])
     spent = outcome.evaluations.index_add(0, rows, rest.evaluations)
     return replace(outcome.with_rows(rows, rest), evaluations=spent)
 
@@ -405,14 +406,14 @@ def _on_the_finest(stages: _Stages, found: Candidates) -> Outcome:
     return Outcome(x, before.value, after, stages.evaluations, evidence)
 
 
-def _agreed(stages: _Stages, outcome: Outcome, corrected: Tensor, structure: Tensor) -> Outcome:
-    """The outcome by edges; where maps ``(B, d, d + 1)`` by corrected intensities lie near and leave little structure ``(B,)``, the mean of
+def _agreed(stages: _Stages, outcome: Outcome, corrected: Outcome, structure: Tensor) -> Outcome:
+    """The outcome by edges; where that by corrected intensities lies near and leaves noise, but little structure ``(B,)``, the mean of
     both, if that is no worse than the start."""
-    distance = affine.distance(corrected, outcome.x) * stages.levels[-1] / 2
-    rows = torch.nonzero((structure < _ALIKE) & (distance < _AGREED))[:, 0]
+    distance = affine.distance(corrected.x, outcome.x) * stages.levels[-1] / 2
+    rows = torch.nonzero((corrected.after > _HAZY) & (structure < _ALIKE) & (distance < _AGREED))[:, 0]
     if not len(rows):
         return outcome
-    parameters = freedom(stages.freedom_name, (corrected[rows] + outcome.x[rows]) / 2)
+    parameters = freedom(stages.freedom_name, (corrected.x[rows] + outcome.x[rows]) / 2)
     found = Candidates(parameters.maps(parameters.origin), rows, outcome.after[rows])
     found = stages.judged(found, stages.levels[-1], stages.plan.every)
     better = found.select(torch.nonzero(found.value <= outcome.before[rows])[:, 0])

@@ -14,6 +14,7 @@ from MetaAffineRegMRML.result_in_scene import Before, ResultInScene
 
 from . import status, torch_offer
 from .background_work import Watch, Work
+from .compile_ahead import CompileAhead
 from .fitted_height import FittedHeight
 from .model_choice import ModelChoice
 from .parameters import NODE_FIELDS, applyChoices, choicesOf, librarySettings
@@ -36,6 +37,7 @@ class Panel:
         self._pair = ("", "")
         self._said = status.Said()
         self._laidOn = True
+        self.compileAhead = CompileAhead()
         self.watch = Watch(self._showProgress, self._onFinished)
         self.quality = QualityView(ui)
         self.results = ResultsView(ui, self.update, lambda text: self.say("error", text))
@@ -280,6 +282,7 @@ class Panel:
     def shutDown(self) -> None:
         """At the end of the application; touches no widget."""
         self.watch.shutDown()
+        self.compileAhead.end()
         self.quality.stop()
         self._height.stop()
 

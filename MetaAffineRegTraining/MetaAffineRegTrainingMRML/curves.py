@@ -58,14 +58,19 @@ class Curves:
     def show(self) -> None:
         """Bring tables and charts up to date."""
         if self._loss:
-            slicer.util.updateTableFromArray(self._node("loss table", "vtkMRMLTableNode"), np.array(self._loss), ["step", "loss"])
+            self._fill("loss table", self._loss, ["step", "loss"])
         if self._figures:
             for chart, value in (("error", _error), ("success", _success)):
                 rows = [[step, *(value(figures[method]) for method in METHODS)] for step, figures in self._figures]
-                table = self._node(f"{chart} table", "vtkMRMLTableNode")
-                slicer.util.updateTableFromArray(table, np.array(rows), ["step", *METHODS])
+                self._fill(f"{chart} table", rows, ["step", *METHODS])
         for chart in CHARTS:
             self.chart(chart)
+
+    def _fill(self, name: str, rows: Sequence[Sequence[float]], columns: list[str]) -> None:
+        """All columns at once: a plot view that looks in between finds a table without its steps."""
+        table = self._node(name, "vtkMRMLTableNode")
+        with slicer.util.NodeModify(table):
+            slicer.util.updateTableFromArray(table, np.array(rows), columns)
 
     def chart(self, name: str) -> Any:
         """The chart node of ``CHARTS``, with its series."""

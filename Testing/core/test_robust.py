@@ -394,12 +394,18 @@ def test_learned_steps_from_the_searched_starts_let_the_best_of_them_go_on():
 
 @torch.no_grad()
 @pytest.mark.parametrize(
-    ("off", "structure", "better_than_start", "agreed"),
-    [(0.4, 0.1, True, True), (0.4, 0.5, True, False), (1.5, 0.1, True, False), (0.4, 0.1, False, False)],
-    ids=["near", "much is left", "far", "start is better"],
+    ("off", "noise", "structure", "before", "agreed"),
+    [
+        (0.4, 0.4, 0.1, torch.inf, True),
+        (0.4, 0.4, 0.5, torch.inf, False),
+        (0.4, 0.1, 0.2, torch.inf, False),
+        (1.5, 0.4, 0.1, torch.inf, False),
+        (0.4, 0.4, 0.1, -1.0, False),
+    ],
+    ids=["near", "much is left", "without noise", "far", "start is better"],
 )
 @pytest.mark.parametrize("freedom", ["affine", "rigid"])
-def test_mean_of_edges_and_of_corrected_intensities_is_taken_where_they_agree(off, structure, better_than_start, agreed, freedom):
+def test_mean_of_edges_and_of_corrected_intensities_is_taken_where_they_agree(off, noise, structure, before, agreed, freedom):
     """Off by as much to either side: the mean is right.  Of two pairs only the first is such."""
     truth = affine(20, (3, -2, 0))
     pairs = [pair(truth)] * 2
@@ -410,10 +416,11 @@ def test_mean_of_edges_and_of_corrected_intensities_is_taken_where_they_agree(of
     assert distance(frame.to_lps(right[0].numpy()), truth, SLICE) < 1e-9
     way = torch.zeros_like(right)
     way[:, 0, 2] = off * 2 / LEVELS[2][-1] / 2
-    before = torch.full((2,), torch.inf if better_than_start else -1.0, dtype=torch.float64)
-    after = torch.full((2,), 0.5, dtype=torch.float64)
-    outcome = Outcome(right + way, before, after, torch.zeros(2, dtype=torch.float64))
-    found = _agreed(stages, outcome, right - way, torch.tensor([structure, torch.inf], dtype=torch.float64))
+    outcome, corrected = (
+        Outcome(x, *(torch.full((2,), number, dtype=torch.float64) for number in (before, after, 0.0)))
+        for x, after in ((right + way, 0.5), (right - way, noise))
+    )
+    found = _agreed(stages, outcome, corrected, torch.tensor([structure, torch.inf], dtype=torch.float64))
     assert torch.equal(found.x[1], outcome.x[1]) and float(found.after[1]) == 0.5
     if agreed:
         assert float(maps.distance(found.x[:1], right[:1])) < 1e-9 and float(found.after[0]) != 0.5

@@ -21,7 +21,7 @@ PACKAGES = (
 # Rooms of MetaAffineRegLib, a floor a line; each imports only rooms that stand before it.
 LIBRARY = (
     *("errors", "files", "affine", "model_card", "user_models", "freedom", "geometry", "map_figures", "image", "intensity", "lbfgs"),
-    *("triton_terms", "triton_kernels", "backends", "compiling", "threads"),
+    *("triton_terms", "triton_kernels", "backends", "kernel_cache", "compiling", "threads"),
     *("lanes", "kernel_interpolation", "kernels", "compiled_sampling", "sampling", "pyramid"),
     *(
         "data_terms",
@@ -50,7 +50,7 @@ LIBRARY = (
         "confidence",
         "brightness",
     ),
-    *("robust", "searches", "single_start", "registration"),
+    *("robust", "searches", "single_start", "registration", "compile_all"),
 )
 # What each package may import beyond the standard library and the house.
 FROM_OUTSIDE = {
