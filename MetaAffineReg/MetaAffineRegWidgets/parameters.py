@@ -17,9 +17,9 @@ class Freedom(Enum):
 
     def label(self) -> str:
         return {
-            Freedom.AFFINE: _("turn, shift, scale and shear (affine)"),
-            Freedom.SIMILARITY: _("turn, shift and scale (similarity)"),
-            Freedom.RIGID: _("turn and shift (rigid)"),
+            Freedom.AFFINE: _("affine: turn, shift, scale and shear"),
+            Freedom.SIMILARITY: _("similarity: turn, shift and scale"),
+            Freedom.RIGID: _("rigid: turn and shift"),
         }[self]
 
 
@@ -50,10 +50,10 @@ class Method(Enum):
 
     def label(self) -> str:
         return {
-            Method.ROBUST: _("search of all rotations, judges itself (robust)"),
-            Method.COMB: _("from one start: learned steps, then L-BFGS (comb)"),
-            Method.LEARN: _("from one start: learned steps alone (learn)"),
-            Method.PLAIN: _("from one start: L-BFGS alone (plain)"),
+            Method.ROBUST: _("robust: searches all rotations, judges itself"),
+            Method.COMB: _("comb: one start, learned steps, then L-BFGS"),
+            Method.LEARN: _("learn: one start, learned steps alone"),
+            Method.PLAIN: _("plain: one start, L-BFGS alone"),
         }[self]
 
 

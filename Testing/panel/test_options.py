@@ -142,6 +142,7 @@ def test_model_file_that_is_none_is_told_below_and_by_apply(panel, two_slices, t
 
 
 def test_memory_is_told_on_request(panel):
+    panel.ui.optionsCollapsibleButton.collapsed = panel.ui.advancedCollapsibleButton.collapsed = False
     assert panel.ui.deviceLabel.isHidden()
     panel.ui.deviceButton.click()
     assert "GPU" in panel.ui.deviceLabel.text or "GB" in panel.ui.deviceLabel.text
