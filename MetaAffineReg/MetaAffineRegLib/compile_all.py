@@ -1,4 +1,5 @@
-"""Compiles all kernels for the CPU, by registering small images that are made by code: ``python -m MetaAffineRegLib.compile_all``.
+"""Compiles the kernels of the usual settings for the CPU, by registering small images that are made by code:
+``python -m MetaAffineRegLib.compile_all``.
 
 Whoever registers afterwards, in whatever process, reads them from the user's cache.
 """
@@ -17,6 +18,7 @@ _SIZE = {2: 64, 3: 40}
 
 def compile_all() -> None:
     """Register pairs that take every way: of one contrast, of another, and of two things, alone and in a batch; and from one start."""
+    folder = kernel_cache.folder()
     pairs = {dimension: _pairs(dimension) for dimension in (3, 2)}
     for method in METHODS[:2]:
         for of_dimension in pairs.values():
@@ -24,7 +26,8 @@ def compile_all() -> None:
                 register([pair], Settings(method=method, device="cpu"))
     for of_dimension in pairs.values():
         register([*of_dimension[:2]] * 4, Settings(device="cpu"))
-    kernel_cache.note_complete()
+    if folder is not None:
+        kernel_cache.note_complete(folder)
 
 
 def _pairs(dimension: int) -> list[tuple[Image, Image]]:

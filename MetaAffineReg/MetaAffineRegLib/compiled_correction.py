@@ -33,7 +33,7 @@ class _Samples(NamedTuple):
 
 
 def equations(fixed: Tensor, smooth: Tensor, moving: Tensor, back: Tensor, fits: Sequence[Correction], step: int) -> tuple[Tensor, Tensor]:
-    """Those of a batch of pairs, see ``correction_formulas``; in float64."""
+    """As ``correction_formulas.equations``; in float64."""
     batch, d = back.shape[:2]
     coefficients = torch.stack([fit.coefficients for fit in fits]).double().numpy()
     ranges, maps = np.array([(fit.lowest, fit.highest) for fit in fits]), np.ascontiguousarray(back.double().numpy())
@@ -57,7 +57,7 @@ def _in_space(images: Tensor) -> npt.NDArray[np.float32]:
 @compiled
 def add_equations(d, fixed, smooth, moving, maps, coefficients, ranges, step, first, last, normal, right):
     """Those of the pairs first .. last - 1, to zeros ``(B, K, K)`` and ``(B, K)``."""
-    most, monomials = (moving.shape[-1] // step) ** d, coefficients.shape[2]
+    most, monomials = len(range(step // 2, moving.shape[-1], step)) ** d, coefficients.shape[2]
     samples = _Samples(
         np.empty(most, np.float32),
         np.empty(most, np.float32),
@@ -165,7 +165,7 @@ def _pixel(plane, i, j):
 @lean
 def _weigh(coefficients, count, samples):
     """Let samples count for less that the fit so far leaves unexplained by far."""
-    total, residuals = 0.0, samples.weight
+    total, residuals = 0.0, samples.weight  # which they give way to
     for n in range(count):
         here, node = 0.0, samples.node[n]
         for k in range(coefficients.shape[1]):
@@ -280,9 +280,10 @@ def _correct_row(line, lowest, scale, half, values, coverage, out, out_coverage)
 
 
 def neighbour_products(fixed: Tensor, warped: Tensor, step: int) -> tuple[Tensor, Tensor]:
-    """Those of ``correction_formulas``."""
+    """As ``correction_formulas.neighbour_products``."""
     batch, d = len(fixed), fixed.ndim - 2
-    depths = axis_coordinates(fixed.shape[-1], dtype=torch.float64)[step // 2 :: step].numpy() if d == 3 else np.zeros(1)
+    line = axis_coordinates(fixed.shape[-1], dtype=torch.float64)[step // 2 :: step].numpy()
+    depths = np.ascontiguousarray(line) if d == 3 else np.zeros(1)
     images = _in_space(fixed), _in_space(warped), depths
     places = np.array([(*power, 0)[:3] for power in powers(d)])
     normal, right = np.zeros((batch, len(places), len(places))), np.zeros((batch, len(places)))

@@ -1,4 +1,4 @@
-"""The formulas of ``intensity_correction`` by torch: what its equations are, how an image is corrected, and what structure is left."""
+"""The formulas of ``intensity_correction``: its equations, how an image is corrected, and what is summed for the structure that is left."""
 
 from __future__ import annotations
 

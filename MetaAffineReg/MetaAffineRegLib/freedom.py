@@ -80,18 +80,14 @@ class GroupFreedom:
         return columns.flatten(2).mT
 
     def _tangents(self, p: Tensor) -> Tensor:
-        """The derivatives of exp(sum_i p_i G_i), ``(B, n, d, d)``."""
-        algebra = self._algebra(p)
-        d = algebra.shape[-1]
-        if d == 2:  # in the plane the generators commute
-            return self._generators @ torch.linalg.matrix_exp(algebra)[:, None]
-        # exp([[X, G], [0, X]]) holds the derivative of exp at X in the direction G (Higham, Functions of Matrices, 3.6).
-        algebra = algebra[:, None].expand(-1, len(self._generators), -1, -1)
-        block = torch.zeros(*algebra.shape[:2], 2 * d, 2 * d, dtype=p.dtype, device=p.device)
-        block[..., :d, :d] = algebra
-        block[..., d:, d:] = algebra
-        block[..., :d, d:] = self._generators
-        return torch.linalg.matrix_exp(block)[..., :d, d:]
+        """The derivatives of exp(sum_i p_i G_i), ``(B, n, d, d)``: the left Jacobian of the rotations (Sola, arXiv 1812.01537, 145) by
+        commutators, which are zero in the plane and with the scaling."""
+        cross, angle = self._turn(p)
+        near = angle < 1e-2  # there to the order of the angle to the fourth
+        third = torch.where(near, 1 / 6 - angle**2 / 120, (angle - angle.sin()) / torch.where(near, 1.0, angle) ** 3)
+        once = _commutator(cross[:, None], self._generators)
+        twice = _commutator(cross[:, None], once)
+        return (self._generators + (_half(angle)[:, None] * once + third[:, None] * twice)) @ self._exponential(p)[:, None]
 
     def select(self, rows: Tensor) -> "GroupFreedom":
         part = object.__new__(GroupFreedom)
@@ -103,17 +99,28 @@ class GroupFreedom:
         """exp(sum_i p_i G_i) by the formula of Rodrigues, which holds in the plane too, ``(B, d, d)``."""
         d = self.base.shape[-1]
         count = d * (d - 1) // 2
-        cross = torch.einsum("bn,nij->bij", p[:, :count], self._generators[:count])
-        angle = p[:, :count].square().sum(1).sqrt()[:, None, None]
-        half = torch.sinc(angle / (2 * math.pi)).square() / 2  # (1 - cos a) / a^2
-        turn = torch.eye(d, dtype=p.dtype, device=p.device) + torch.sinc(angle / math.pi) * cross + half * (cross @ cross)
+        cross, angle = self._turn(p)
+        turn = torch.eye(d, dtype=p.dtype, device=p.device) + torch.sinc(angle / math.pi) * cross + _half(angle) * (cross @ cross)
         return turn * p[:, count, None, None].exp() if len(self._generators) > count else turn
 
-    def _algebra(self, p: Tensor) -> Tensor:
-        return torch.einsum("bn,nij->bij", p[:, : len(self._generators)], self._generators)
+    def _turn(self, p: Tensor) -> tuple[Tensor, Tensor]:
+        """Generator ``(B, d, d)`` and angle ``(B, 1, 1)`` of the rotation."""
+        d = self.base.shape[-1]
+        count = d * (d - 1) // 2
+        cross = torch.einsum("bn,nij->bij", p[:, :count], self._generators[:count])
+        return cross, p[:, :count].square().sum(1).sqrt()[:, None, None]
 
     def _offset(self, p: Tensor) -> Tensor:
         return p[:, len(self._generators) :, None]
+
+
+def _half(angle: Tensor) -> Tensor:
+    """(1 - cos a) / a^2."""
+    return torch.sinc(angle / (2 * math.pi)).square() / 2
+
+
+def _commutator(one: Tensor, other: Tensor) -> Tensor:
+    return one @ other - other @ one
 
 
 @lru_cache

@@ -28,6 +28,7 @@ SETTLED = 0.15  # structure left, below which the correction explains the contra
 _STEPS = {2: ((4, 3), (2, 2)), 3: ((6, 4), (4, 1))}
 _PLANES = 4  # every so manieth of a volume is looked at for structure
 _TAILS = 0.001  # share of the intensities at either end that lie beyond the nodes
+_NARROWEST = 1e-5  # range of the nodes
 _RIDGE = 1e-4  # of the mean of the normal matrix's diagonal
 _DAMPING = 0.02  # share of the diagonal, of what belongs to the map
 _LONGEST = 3.0  # samples: no step is longer
@@ -40,8 +41,8 @@ def corrected(
     them, near x ``(B, d, d + 1)`` and of the freedom that is asked for.
 
     smooth: the fixed images on a coarser grid, whose slopes the noise does not drown.  Maps and coefficients are found together, by Gauss
-    and Newton: one after the other they would hold each other back.  They are those of samples of the moving image's grid, where the
-    splines are the same under all maps.
+    and Newton: one after the other they would hold each other back.  The samples are those of the moving image's grid, where the splines
+    are the same under all maps.
     """
     formulas, back, found = _formulas(backend), freedom(freedom_name, affine.inverse(x)), torch.empty_like(moving)
     p, fits = back.origin, [_unfitted(image) for image in moving]
@@ -82,7 +83,8 @@ def _unfitted(moving: Tensor) -> Correction:
     values, coverage = every(moving, _STEPS[d][-1][0])
     values = values[coverage > COVERED]
     low, high = torch.quantile(values, values.new_tensor([_TAILS, 1 - _TAILS])).tolist() if len(values) else (0.0, 0.0)
-    return Correction(values.new_zeros(NODES, len(powers(d))), low, max(high, low + NOTHING))
+    least = _NARROWEST * max(1.0, abs(low))  # in single precision too the nodes are apart
+    return Correction(values.new_zeros(NODES, len(powers(d))), low, max(high, low + least))
 
 
 def _stepped(
@@ -96,7 +98,7 @@ def _stepped(
     diagonal[:, :n] += _DAMPING * diagonal[:, :n] + NOTHING
     diagonal[:, n:] += _RIDGE * diagonal[:, n:].mean(1, keepdim=True) + NOTHING
     right = torch.cat(((jacobian.mT @ right[:, :entries, None])[..., 0], right[:, entries:]), 1)
-    solved = torch.linalg.solve(by_p, right)
+    solved = torch.stack([torch.linalg.solve(*system) for system in zip(by_p, right, strict=True)])  # the numbers of each pair alone
     way, coefficients = solved[:, :n], solved[:, n:].unflatten(1, (NODES, -1)).to(fits[0].coefficients)
     length = affine.distance(back.maps(p + way), back.maps(p))
     p = p + way * (longest / length.clamp_min(NOTHING)).clamp(max=1)[:, None]

@@ -1,24 +1,23 @@
-"""The folder in the user's cache that keeps compiled kernels, and whether all of them are there; nothing is imported for it that takes
-seconds."""
+"""The folder in the user's cache that keeps compiled kernels, and whether those of the usual settings are there; nothing is imported for it
+that takes seconds."""
 
 import hashlib
 import os
 import sys
-from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _COMPLETE = "complete"  # an empty file
 
 
-@lru_cache(maxsize=1)
 def folder() -> Path | None:
     """A folder of this version of the kernels, None without numba or where none can be made.
 
-    numba alone would not see that a kernel calls another one that was changed.
+    numba alone would not see that a kernel calls another one that was changed; nor does it share kernels between versions of Python or
+    places of their sources.
     """
     try:
-        digest = hashlib.sha256(version("numba").encode())
+        maker = f"{version('numba')} {sys.implementation.cache_tag} {Path(__file__).resolve().parent}"
     except PackageNotFoundError:
         return None
     if os.name == "nt":
@@ -27,6 +26,7 @@ def folder() -> Path | None:
         base = Path.home() / "Library" / "Caches"
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    digest = hashlib.sha256(maker.encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     found = base / "MetaAffineReg" / f"kernels-{digest.hexdigest()[:16]}"
@@ -37,14 +37,11 @@ def folder() -> Path | None:
     return found if os.access(found, os.W_OK) else None
 
 
-def is_complete() -> bool:
-    """Whether ``compile_all`` has run to its end here."""
-    found = folder()
-    return found is not None and (found / _COMPLETE).exists()
+def is_complete(folder: Path) -> bool:
+    """Whether ``compile_all`` has run to its end there."""
+    return (folder / _COMPLETE).exists()
 
 
-def note_complete() -> None:
+def note_complete(folder: Path) -> None:
     """Remember that it has."""
-    found = folder()
-    if found is not None:
-        (found / _COMPLETE).touch()
+    (folder / _COMPLETE).touch()

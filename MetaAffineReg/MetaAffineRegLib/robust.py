@@ -49,8 +49,10 @@ _REFINE = 40  # iterations on each of the two finest grids, which few need
 _BACK = 10  # iterations of the way back
 _LOOK = 8  # iterations of another look at the result
 _NOISY = 1 / 3  # left unexplained by corrected intensities, above which edges, of smoothed images, are more exact
-# Left unexplained from which, structure left and samples to the result by edges below which the mean of both is the result.
-_HAZY, _ALIKE, _AGREED = 0.2, 0.35, 1.0
+# Of corrected intensities that settle nothing, where the mean of their map and that of edges is the result:
+_HAZY = 0.2  # they leave more than that unexplained,
+_ALIKE = 0.35  # less than that of the structure,
+_AGREED = 1.0  # and lead to less than so many samples from where edges do
 _ROUGH, _FINE = 3e-2, 5e-3  # samples: steps below end a refinement, on the way and where its end counts
 
 Report = Callable[[str, float], None]
@@ -406,14 +408,14 @@ def _on_the_finest(stages: _Stages, found: Candidates) -> Outcome:
     return Outcome(x, before.value, after, stages.evaluations, evidence)
 
 
-def _agreed(stages: _Stages, outcome: Outcome, corrected: Outcome, structure: Tensor) -> Outcome:
+def _agreed(stages: _Stages, outcome: Outcome, by_intensities: Outcome, structure: Tensor) -> Outcome:
     """The outcome by edges; where that by corrected intensities lies near and leaves noise, but little structure ``(B,)``, the mean of
     both, if that is no worse than the start."""
-    distance = affine.distance(corrected.x, outcome.x) * stages.levels[-1] / 2
-    rows = torch.nonzero((corrected.after > _HAZY) & (structure < _ALIKE) & (distance < _AGREED))[:, 0]
+    distance = affine.distance(by_intensities.x, outcome.x) * stages.levels[-1] / 2
+    rows = torch.nonzero((by_intensities.after > _HAZY) & (structure < _ALIKE) & (distance < _AGREED))[:, 0]
     if not len(rows):
         return outcome
-    parameters = freedom(stages.freedom_name, (corrected.x[rows] + outcome.x[rows]) / 2)
+    parameters = freedom(stages.freedom_name, (by_intensities.x[rows] + outcome.x[rows]) / 2)
     found = Candidates(parameters.maps(parameters.origin), rows, outcome.after[rows])
     found = stages.judged(found, stages.levels[-1], stages.plan.every)
     better = found.select(torch.nonzero(found.value <= outcome.before[rows])[:, 0])
@@ -439,19 +441,22 @@ def _by_corrected(stages: _Stages, found: Candidates) -> tuple[Outcome, Tensor]:
     if not len(rows):
         return outcome, structure
     margin, runner_up = _runner_up(found.best(2), coarser)
-    shares = images.grids.objective(finest, unexplained_detail, every=every).select(best).shares(x)
-    evidence = Evidence(
-        unexplained=after,
+    shares = images.grids.objective(finest, unexplained_detail, every=every).select(best[rows]).shares(x[rows])
+    part = stages.part(rows)
+    settled = Evidence(
+        unexplained=after[rows],
         sides=shares[:, :2],
         overlap=shares[:, 2],
-        margin=margin,
-        consistency=_way_back(stages, x, after),
-        looks=x.new_full((len(x), 3), torch.nan),
-        structure=telling,
-        runner_up=runner_up,
-        edges=torch.zeros(len(x), dtype=torch.bool, device=x.device),
+        margin=margin[rows],
+        consistency=_way_back(part, x[rows], after[rows]),
+        looks=x.new_full((len(rows), 3), torch.nan),
+        structure=telling[rows],
+        runner_up=runner_up[rows],
+        edges=torch.zeros(len(rows), dtype=torch.bool, device=x.device),
     )
-    return replace(outcome, evaluations=stages.evaluations, evidence=evidence), structure
+    stages.count(rows, part.evaluations)
+    assert outcome.evidence is not None
+    return replace(outcome, evaluations=stages.evaluations, evidence=outcome.evidence.with_rows(rows, settled)), structure
 
 
 def _so_far(found: Candidates, stages: _Stages) -> str:

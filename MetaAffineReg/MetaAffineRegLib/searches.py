@@ -71,7 +71,7 @@ THOROUGH: dict[tuple[Look, int], Plan] = {
 THOROUGH["faint-edges", 2] = replace(THOROUGH["edges", 2], fine=PLANS["faint-edges", 2].fine, looks_again=True)
 _SURE = 0.98  # probability from which a result is not looked at again
 _SURE_BY_EDGES = 0.9  # the same where intensities are not expected to do better
-_SHARE = 0.7  # of what is left of the progress, for each search
+_SHARE, _SHARE_OF_QUICK = 0.7, 0.3  # of what is left of the progress, for each search
 
 
 def robust_until_sure(
@@ -93,7 +93,7 @@ def robust_until_sure(
         rows = torch.nonzero((probability < search.enough) & search.suited & (disputed | ~search.settles))[:, 0]
         if not len(rows):
             continue
-        begin, end = end, end + _SHARE * (1 - end)
+        begin, end = end, end + (_SHARE_OF_QUICK if search.plan.else_nothing else _SHARE) * (1 - end)
 
         def told(stage: str, share: float, name: str = search.name, first: float = begin, last: float = end) -> None:
             report(stage and f"{name}{stage}", first + (last - first) * share)
@@ -149,7 +149,7 @@ def _searches(data_term: DataTermChoice, grids: PairGrids, levels: tuple[int, ..
         return [_Search("", PLANS[look, d], _SURE, everyone), *again]
     different = (brightness_distance(grids.fixed[levels[1]], grids.moving[levels[1]]) >= DIFFERENT).cpu()
     faint: Look = "faint-edges" if ("faint-edges", d) in PLANS else "edges"
-    quick = [_Search("", QUICK, _SURE, different)] if d == 2 else []
+    quick = [_Search("quick search: ", QUICK, _SURE, different)] if d == 2 else []
     if data_term == "edges":
         searches = [_Search("", PLANS["edges", d], _SURE, ~different), *quick, _Search("", PLANS[faint, d], _SURE, different)]
     else:

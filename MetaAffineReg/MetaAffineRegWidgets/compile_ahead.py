@@ -10,7 +10,7 @@ from typing import Any
 
 import slicer
 
-from MetaAffineRegLib import kernel_cache
+from MetaAffineRegLib import kernel_cache, process_tree
 
 from . import torch_offer
 
@@ -32,17 +32,16 @@ class CompileAhead:
         """Start it where that is of use, once; not under test."""
         if self._process is not None or slicer.app.testingEnabled() or not torch_offer.isInstalled():
             return
-        if kernel_cache.folder() is None or kernel_cache.is_complete():
+        python, folder = _python(), kernel_cache.folder()
+        if python is None or folder is None or kernel_cache.is_complete(folder):
             return
-        variables = {**os.environ, "PYTHONPATH": os.pathsep.join((_FOLDER, os.environ.get("PYTHONPATH", "")))}
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"start_new_session": os.name == "posix"}
         if sys.platform == "win32":
             options["creationflags"] = subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS
-        # Inside Slicer sys.executable may be the application; the Python that goes with it is called PythonSlicer.
-        command = [shutil.which("PythonSlicer") or sys.executable, "-m", "MetaAffineRegLib.compile_all"]
-        none = subprocess.DEVNULL
+        command, none = [python, "-m", "MetaAffineRegLib.compile_all"], subprocess.DEVNULL
         try:
-            self._process = subprocess.Popen(command, stdin=none, stdout=none, stderr=none, env=variables, **options)
+            with (folder / "errors.txt").open("wb") as errors:
+                self._process = subprocess.Popen(command, stdin=none, stdout=none, stderr=errors, cwd=_FOLDER, **options)
         except OSError as error:  # the first registration will take longer, and nothing else is lost
             logging.info("MetaAffineReg does not compile ahead: %s", error)
             return
@@ -51,5 +50,10 @@ class CompileAhead:
     def end(self) -> None:
         """End it, whatever it has reached; what it has compiled is kept."""
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            process_tree.kill(self._process)
+
+
+def _python() -> str | None:
+    """The Python that goes with the application, which may be ``sys.executable`` itself."""
+    found = shutil.which("PythonSlicer")
+    return found or (sys.executable if Path(sys.executable).name.lower().startswith("python") else None)

@@ -182,6 +182,7 @@ class Panel:
             message = torch_offer.install()
             if message:
                 self.say("error", message)
+            self.compileAhead.start()
             self.update()
 
     def _onModel(self, model: str) -> None:

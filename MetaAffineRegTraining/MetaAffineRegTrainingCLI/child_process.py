@@ -3,14 +3,13 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from MetaAffineRegLib import model_card
+from MetaAffineRegLib import model_card, process_tree
 from MetaAffineRegTrainingLib.job_folder import JobFolder
 
 _FOLDERS = tuple(str(Path(file).resolve().parents[1]) for file in (model_card.__file__, __file__))  # that hold the packages
@@ -70,11 +69,6 @@ class ChildProcess:
 
     def kill(self) -> None:
         """Kill it with all that it started, and wait until it is gone."""
-        if self.isRunning:
-            if os.name == "posix":
-                os.killpg(self._process.pid, signal.SIGKILL)
-            else:
-                subprocess.run(["taskkill", "/T", "/F", "/PID", str(self._process.pid)], capture_output=True, check=False)
+        process_tree.kill(self._process)
         if self._process.stdin is not None:
             self._process.stdin.close()
-        self._process.wait()

@@ -1,4 +1,4 @@
-"""All kernels are compiled by one command, and it is remembered that they are."""
+"""Kernels are compiled by one command, and it is remembered that they are."""
 
 import importlib.metadata
 
@@ -13,23 +13,22 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
     monkeypatch.setattr(kernel_cache.Path, "home", classmethod(lambda cls: tmp_path))
-    kernel_cache.folder.cache_clear()
-    yield tmp_path
-    kernel_cache.folder.cache_clear()
+    return tmp_path
 
 
 def test_every_way_is_taken(cache, monkeypatch):
     """Both dimensions, alone and in a batch, by several searches and from one start; then the folder is complete."""
     taken = []
-    monkeypatch.setattr(
-        compile_all, "register", lambda pairs, settings: taken.append((pairs[0][0].geometry.dimension, len(pairs), settings.method))
-    )
-    assert not kernel_cache.is_complete()
+
+    def register(pairs, settings):
+        taken.append((pairs[0][0].geometry.dimension, len(pairs) > 1, settings.method))
+
+    monkeypatch.setattr(compile_all, "register", register)
+    folder = kernel_cache.folder()
+    assert cache in folder.parents and not kernel_cache.is_complete(folder)
     compile_all.compile_all()
-    assert kernel_cache.is_complete() and cache in kernel_cache.folder().parents
-    assert {(d, count > 1, method) for d, count, method in taken} == {
-        (d, *how) for d in (2, 3) for how in ((False, "robust"), (True, "robust"), (False, "comb"))
-    }
+    assert kernel_cache.is_complete(folder)
+    assert set(taken) == {(d, *how) for d in (2, 3) for how in ((False, "robust"), (True, "robust"), (False, "comb"))}
 
 
 def test_made_pairs_are_of_one_contrast_of_another_and_of_two_things():
@@ -45,12 +44,20 @@ def test_without_numba_there_is_no_folder(cache, monkeypatch):
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(kernel_cache, "version", missing)
-    assert kernel_cache.folder() is None and not kernel_cache.is_complete()
-    kernel_cache.note_complete()
-    assert not list(cache.iterdir())
+    assert kernel_cache.folder() is None and not list(cache.iterdir())
 
 
-def test_folder_that_can_not_be_made_is_none(cache, monkeypatch):
+def test_numba_that_is_installed_meanwhile_is_seen(cache, monkeypatch):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    with monkeypatch.context() as before:
+        before.setattr(kernel_cache, "version", missing)
+        assert kernel_cache.folder() is None
+    assert kernel_cache.folder() is not None
+
+
+def test_folder_that_can_not_be_made_is_none(cache):
     (cache / "MetaAffineReg").write_text("a file")
     (cache / "Library").write_text("a file")
     assert kernel_cache.folder() is None

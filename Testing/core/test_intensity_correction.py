@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from core.made_images import affine as affine_map
 from core.made_images import distance, lattice, made
 from MetaAffineRegLib import affine, compiled_correction, correction_formulas, intensity_correction
+from MetaAffineRegLib.freedom import FREEDOMS
 from MetaAffineRegLib.intensity_correction import SETTLED, corrected, structure_left
 from MetaAffineRegLib.registration import Settings, register
 
@@ -105,14 +106,15 @@ def test_equations_are_those_of_torch(d, fitted):
 
 @DIMENSIONS
 @BACKENDS
-def test_pair_has_the_same_numbers_alone_and_in_a_batch(d, backend):
+@pytest.mark.parametrize("freedom", FREEDOMS)
+def test_pair_has_the_same_numbers_alone_and_in_a_batch(d, backend, freedom):
     fixed = torch.cat([shapes(d, seed) for seed in range(3)])
     moving, start = recoloured(fixed), torch.cat([turned(d, degrees) for degrees in (0.0, 2.0, -3.0)])
-    images, maps = corrected(fixed, smooth(fixed), moving, start, "affine", backend)
+    images, maps = corrected(fixed, smooth(fixed), moving, start, freedom, backend)
     left = structure_left(fixed, images, maps, backend)
     for row in range(3):
         part = slice(row, row + 1)
-        image, x = corrected(fixed[part], smooth(fixed[part]), moving[part], start[part], "affine", backend)
+        image, x = corrected(fixed[part], smooth(fixed[part]), moving[part], start[part], freedom, backend)
         assert torch.equal(image, images[part]) and torch.equal(x, maps[part])
         assert torch.equal(structure_left(fixed[part], image, x, backend), left[part])
 
@@ -129,8 +131,9 @@ def test_structure_is_left_by_wrong_maps_and_by_other_objects_and_noise_is_none(
 
 
 @DIMENSIONS
+@BACKENDS
 @pytest.mark.parametrize("kind", ["flat", "nothing covered", "no overlap"])
-def test_nothing_to_go_by_gives_numbers_and_no_settlement(d, kind):
+def test_nothing_to_go_by_gives_numbers_and_no_settlement(d, backend, kind):
     fixed, moving, x = shapes(d), shapes(d), affine.identity(1, d)
     if kind == "flat":
         moving[:, 0] = 1.0
@@ -138,9 +141,9 @@ def test_nothing_to_go_by_gives_numbers_and_no_settlement(d, kind):
         moving[:] = 0
     else:
         x[0, 0, d] = 3.0
-    images, maps = corrected(fixed, smooth(fixed), moving, x, "affine", "torch")
+    images, maps = corrected(fixed, smooth(fixed), moving, x, "affine", backend)
     assert bool(torch.isfinite(images).all()) and bool(torch.isfinite(maps).all())
-    assert not float(structure_left(fixed, images, maps, "torch")) < SETTLED
+    assert not float(structure_left(fixed, images, maps, backend)) < SETTLED
 
 
 @pytest.mark.parametrize("backend", ["numba", "torch"])

@@ -167,6 +167,15 @@ def test_another_brightness_goes_to_edges_at_once(plans):
     assert bool(torch.isfinite(outcome.before).all() and torch.isfinite(outcome.after).all())
 
 
+@torch.no_grad()
+def test_pair_that_is_not_settled_costs_the_same_beside_one_that_is():
+    fixed, moving = EASY
+    settled = fixed, Image.checked(np.where(moving.array > 0, 100 - moving.array, 0), SLICE)
+    both, alone = (robust(*settings(pairs), QUICK) for pairs in ([settled, STRANGERS], [STRANGERS]))
+    assert both.settled.tolist() == [True, False]
+    assert float(both.evaluations[1]) == float(alone.evaluations[0])
+
+
 @pytest.fixture
 def stand_in(monkeypatch):
     """Searches that find what they are told, in turn: probability and shift of one pair; what each was given to try besides."""

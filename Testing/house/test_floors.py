@@ -20,7 +20,20 @@ PACKAGES = (
 )
 # Rooms of MetaAffineRegLib, a floor a line; each imports only rooms that stand before it.
 LIBRARY = (
-    *("errors", "files", "affine", "model_card", "user_models", "freedom", "geometry", "map_figures", "image", "intensity", "lbfgs"),
+    *(
+        "errors",
+        "files",
+        "process_tree",
+        "affine",
+        "model_card",
+        "user_models",
+        "freedom",
+        "geometry",
+        "map_figures",
+        "image",
+        "intensity",
+        "lbfgs",
+    ),
     *("triton_terms", "triton_kernels", "backends", "kernel_cache", "compiling", "threads"),
     *("lanes", "kernel_interpolation", "kernels", "compiled_sampling", "sampling", "pyramid"),
     *(

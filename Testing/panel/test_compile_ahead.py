@@ -1,6 +1,9 @@
 """Kernels are compiled in a process beside the panel, once, and not where that is of no use."""
 
+import os
 import subprocess
+import sys
+import time
 
 import pytest
 import slicer
@@ -9,60 +12,69 @@ from MetaAffineRegLib import kernel_cache
 from MetaAffineRegWidgets import compile_ahead, torch_offer
 
 
-class Process:
-    """Runs until it is killed."""
-
-    def __init__(self):
-        self.killed = False
-
-    def poll(self):
-        return -9 if self.killed else None
-
-    def kill(self):
-        self.killed = True
-
-    def wait(self):
-        assert self.killed
+@pytest.fixture
+def ahead(tmp_path, monkeypatch):
+    """That of an application that is no test, whose cache is empty; starts are counted, and end at once."""
+    monkeypatch.setattr(compile_ahead.slicer, "app", type("App", (), {"testingEnabled": staticmethod(lambda: False)}))
+    monkeypatch.setattr(kernel_cache, "folder", lambda: tmp_path)
+    monkeypatch.setattr(compile_ahead, "_python", lambda: sys.executable)
+    return compile_ahead.CompileAhead()
 
 
 @pytest.fixture
 def started(monkeypatch):
-    """Commands and options of what is started."""
-    found = []
+    """The commands of what is started, in whose place nothing is done, in a process."""
+    found, popen = [], subprocess.Popen
 
     def start(command, **options):
-        found.append((command, options))
-        return Process()
+        found.append(command)
+        return popen([sys.executable, "-c", ""], **options)
 
     monkeypatch.setattr(subprocess, "Popen", start)
     return found
 
 
-@pytest.fixture
-def ahead(started, monkeypatch):
-    monkeypatch.setattr(compile_ahead.slicer, "app", type("App", (), {"testingEnabled": staticmethod(lambda: False)}))
-    monkeypatch.setattr(kernel_cache, "is_complete", lambda: False)
-    return compile_ahead.CompileAhead()
-
-
-def test_it_is_started_once_and_ended_with_the_application(ahead, started):
+def test_it_is_started_once(ahead, started):
     ahead.start()
     ahead.start()
-    ((command, options),) = started
-    assert command[1:] == ["-m", "MetaAffineRegLib.compile_all"] and options["stdout"] == subprocess.DEVNULL
-    assert ahead.isRunning
+    ((_, *words),) = started
+    assert words == ["-m", "MetaAffineRegLib.compile_all"]
     ahead.end()
     assert not ahead.isRunning
 
 
-@pytest.mark.parametrize("reason", ["all is there", "no torch", "no numba", "a test"])
-def test_it_is_not_started_where_it_is_of_no_use(ahead, started, monkeypatch, reason):
+@pytest.mark.skipif(os.name != "posix", reason="the launcher is a shell script")
+def test_it_ends_with_the_application_behind_a_launcher_too(ahead, tmp_path, monkeypatch):
+    launcher, told = tmp_path / "PythonSlicer", tmp_path / "pid"
+    launcher.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {told}.part\nmv {told}.part {told}\nwait\n")
+    launcher.chmod(0o755)
+    monkeypatch.setattr(compile_ahead, "_python", lambda: str(launcher))
+    ahead.start()
+    assert ahead.isRunning
+    while not told.exists():
+        time.sleep(0.01)
+    ahead.end()
+    assert not ahead.isRunning
+    for _ in range(500):
+        if subprocess.run(["ps", "-o", "stat=", "-p", told.read_text().strip()], capture_output=True, check=False).stdout.strip()[:1] in (
+            b"",
+            b"Z",
+        ):
+            return
+        time.sleep(0.01)
+    pytest.fail("what the launcher started goes on")
+
+
+@pytest.mark.parametrize("reason", ["all is there", "no torch", "no numba", "no Python", "a test"])
+def test_it_is_not_started_where_it_is_of_no_use(ahead, started, monkeypatch, tmp_path, reason):
     if reason == "all is there":
-        monkeypatch.setattr(kernel_cache, "is_complete", lambda: True)
+        kernel_cache.note_complete(tmp_path)
     elif reason == "no torch":
         monkeypatch.setattr(torch_offer, "isInstalled", lambda: False)
     elif reason == "no numba":
         monkeypatch.setattr(kernel_cache, "folder", lambda: None)
+    elif reason == "no Python":
+        monkeypatch.setattr(compile_ahead, "_python", lambda: None)
     else:
         monkeypatch.setattr(slicer.app, "testingEnabled", staticmethod(lambda: True))
     ahead.start()
@@ -70,11 +82,16 @@ def test_it_is_not_started_where_it_is_of_no_use(ahead, started, monkeypatch, re
     ahead.end()
 
 
-def test_what_can_not_be_started_is_done_without(ahead, monkeypatch):
-    def fail(command, **options):
-        raise OSError("no such file")
+def test_application_is_not_taken_for_python(monkeypatch):
+    monkeypatch.setattr(compile_ahead.shutil, "which", lambda name: None)
+    monkeypatch.setattr(sys, "executable", "/somewhere/SlicerApp-real")
+    assert compile_ahead._python() is None
+    monkeypatch.setattr(sys, "executable", "/somewhere/python3.12")
+    assert compile_ahead._python() == "/somewhere/python3.12"
 
-    monkeypatch.setattr(subprocess, "Popen", fail)
+
+def test_what_can_not_be_started_is_done_without(ahead, monkeypatch):
+    monkeypatch.setattr(compile_ahead, "_python", lambda: "/no/such/file")
     ahead.start()
     assert not ahead.isRunning
 
