@@ -45,7 +45,7 @@ DEFAULT_MODEL = {
 }
 LEVELS = {2: (16, 32, 64, 128), 3: (12, 24, 48, 96)}
 _LEAST_SHARE = {2: 8, 3: 1}  # pairs, with which a thread has enough to do by itself
-_CHUNK_BYTES = {2: 256 << 20, 3: 128 << 20}  # of working memory for one batch of pairs, of which slices are many small steps
+_CHUNK_BYTES = {2: 240 << 20, 3: 128 << 20}  # of working memory for one batch of pairs, of which slices are many small steps
 
 Progress = Callable[[str, float], None]
 
