@@ -17,7 +17,7 @@ class Evidence:
     the moving one covers; margin: by how much more the runner-up leaves unexplained; consistency: root mean square distance, in
     samples of the finest grid, between the map and the inverse of what registering the other way round makes of it; each ``(B,)``.
     looks: how far away, in samples, two other looks at the images would have the map, and the share that the first of them leaves
-    unexplained, ``(B, 3)``, not a number where the plan has none (see ``robust.Plan``).
+    unexplained, ``(B, 3)``, not a number where the plan has none (see ``plans.Plan``).
     structure: share of the fixed image's structure that the moving one leaves unexplained, its intensities corrected, ``(B,)``, infinite
     where they were not (see ``intensity_correction``).
     runner_up: the best map of another basin, ``(B, d, d + 1)``; edges: whether edges tell this rather than intensities, ``(B,)``.

@@ -29,7 +29,7 @@ from .grids import PairGrids, compiled_criterion
 from .image import Image
 from .model_card import available_models
 from .outcome import Evidence, Outcome
-from .robust import Look
+from .plans import Look
 from .searches import DATA_TERM_CHOICES, DataTermChoice, robust_until_sure
 from .single_start import single_start
 from .threads import allowed, share_out, torch_in_one_thread
@@ -45,7 +45,7 @@ DEFAULT_MODEL = {
 }
 LEVELS = {2: (16, 32, 64, 128), 3: (12, 24, 48, 96)}
 _LEAST_SHARE = {2: 8, 3: 1}  # pairs, with which a thread has enough to do by itself
-_CHUNK_BYTES = {2: 240 << 20, 3: 128 << 20}  # of working memory for one batch of pairs, of which slices are many small steps
+_CHUNK_BYTES = {2: 240 << 20, 3: 128 << 20}  # of working memory for one batch; slices share the many small steps between their evaluations
 
 Progress = Callable[[str, float], None]
 

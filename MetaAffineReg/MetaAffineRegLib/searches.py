@@ -22,53 +22,12 @@ from .freedom import FreedomName
 from .grids import PairGrids
 from .initializer import Initializer
 from .outcome import Evidence, Outcome
-from .robust import PLANS, Look, Plan, Report, robust
+from .plans import PLANS, QUICK, THOROUGH, Look, Plan
+from .robust import robust
+from .stages import Report
 
 DataTermChoice = Literal["auto", "intensities", "edges", "correlation", "local-correlation", "mutual-information"]
 DATA_TERM_CHOICES: tuple[DataTermChoice, ...] = get_args(DataTermChoice)
-# Less of everything: slices that corrected intensities can settle are mostly found so; of the others nothing stays.
-QUICK = replace(
-    PLANS["faint-edges", 2],
-    rotations=18,
-    search=0,
-    polished=18,
-    starts=8,
-    unlearned_starts=8,
-    sieved=6,
-    basins=(2, 1),
-    else_nothing=True,
-)
-# More of everything; by intensities in space it would take a minute.
-THOROUGH: dict[tuple[Look, int], Plan] = {
-    ("intensities", 2): Plan(
-        rotations=64, each=3, polished=192, starts=60, unlearned_starts=60, sieved=24, basins=(10, 4), margins=(0.2, 0.2, 0.08)
-    ),
-    ("edges", 2): replace(
-        PLANS["edges", 2],
-        rotations=72,
-        each=3,
-        polished=400,
-        starts=160,
-        unlearned_starts=160,
-        sieved=100,
-        basins=(16, 6),
-        margins=(1.0, 0.3, 0.15),
-    ),
-    ("edges", 3): replace(
-        PLANS["edges", 3],
-        rotations=12,
-        centred=120,
-        polished=300,
-        starts=120,
-        sifted=120,
-        unlearned_starts=30,
-        led=120,
-        sieved=120,
-        basins=(8, 4),
-        margins=(0.5, 0.1, 0.06),
-    ),
-}
-THOROUGH["faint-edges", 2] = replace(THOROUGH["edges", 2], fine=PLANS["faint-edges", 2].fine, looks_again=True)
 _SURE = 0.98  # probability from which a result is not looked at again
 _SURE_BY_EDGES = 0.9  # the same where intensities are not expected to do better
 _SHARE, _SHARE_OF_QUICK = 0.7, 0.3  # of what is left of the progress, for each search
@@ -101,7 +60,7 @@ def robust_until_sure(
         part = grids if len(rows) == len(grids) else grids.select(rows)
         known = _known(outcome, latest, rows)
         again = robust(part, levels, start[rows], network, freedom_name, rotation_range, told, search.plan, known)
-        outcome = replace(outcome, evaluations=outcome.evaluations.index_add(0, rows.to(start.device), again.evaluations))
+        spent = outcome.evaluations.index_add(0, rows.to(start.device), again.evaluations)
         if search.plan.else_nothing:
             settled = torch.nonzero(again.settled)[:, 0]
             rows, again = rows[settled.cpu()], again.select(settled)
@@ -110,8 +69,7 @@ def robust_until_sure(
         latest = latest.index_copy(0, rows.to(start.device), again.x)
         disputed[rows] = (affine.distance(again.x, outcome.x[rows]) > SAME_BASIN).cpu()
         better = better[:0] if search.proposes else better.to(start.device)
-        kept = replace(again.select(better), evaluations=outcome.evaluations[rows.to(start.device)[better]])
-        outcome = outcome.with_rows(rows.to(start.device)[better], kept)
+        outcome = replace(outcome.with_rows(rows.to(start.device)[better], again.select(better)), evaluations=spent)
     return outcome
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import slicer
 
-from MetaAffineRegLib import kernel_cache, process_tree
+from MetaAffineRegLib import kernel_cache, processes
 
 from . import torch_offer
 
@@ -32,7 +31,7 @@ class CompileAhead:
         """Start it where that is of use, once; not under test."""
         if self._process is not None or slicer.app.testingEnabled() or not torch_offer.isInstalled():
             return
-        python, folder = _python(), kernel_cache.folder()
+        python, folder = processes.python(), kernel_cache.folder()
         if python is None or folder is None or kernel_cache.is_complete(folder):
             return
         options: dict[str, Any] = {"start_new_session": os.name == "posix"}
@@ -50,10 +49,4 @@ class CompileAhead:
     def end(self) -> None:
         """End it, whatever it has reached; what it has compiled is kept."""
         if self._process is not None:
-            process_tree.kill(self._process)
-
-
-def _python() -> str | None:
-    """The Python that goes with the application, which may be ``sys.executable`` itself."""
-    found = shutil.which("PythonSlicer")
-    return found or (sys.executable if Path(sys.executable).name.lower().startswith("python") else None)
+            processes.kill(self._process)

@@ -2,14 +2,12 @@
 
 import json
 import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from MetaAffineRegLib import model_card, process_tree
+from MetaAffineRegLib import model_card, processes
 from MetaAffineRegTrainingLib.job_folder import JobFolder
 
 _FOLDERS = tuple(str(Path(file).resolve().parents[1]) for file in (model_card.__file__, __file__))  # that hold the packages
@@ -27,9 +25,10 @@ class ChildProcess:
         path = os.pathsep.join((*dict.fromkeys(_FOLDERS), os.environ.get("PYTHONPATH", "")))
         # Threads that spin while they wait make training tens of times slower where other programs want the cores too.
         variables = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONPATH": path, **(environment or {})}
-        # Inside Slicer sys.executable may be the application; the Python that goes with it is called PythonSlicer.
-        python = shutil.which("PythonSlicer") or sys.executable
-        command = list(program) or [python, "-m", "MetaAffineRegTrainingCLI.worker", str(job.path), *(["--resume"] if resume else [])]
+        python = processes.python()
+        if python is None and not program:
+            raise OSError("there is no PythonSlicer beside the application")
+        command = list(program) or [str(python), "-m", "MetaAffineRegTrainingCLI.worker", str(job.path), *(["--resume"] if resume else [])]
         with job.events.open("ab") as events, (job.path / "errors.txt").open("ab") as errors:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=events, stderr=errors, env=variables, start_new_session=os.name == "posix"
@@ -69,6 +68,6 @@ class ChildProcess:
 
     def kill(self) -> None:
         """Kill it with all that it started, and wait until it is gone."""
-        process_tree.kill(self._process)
+        processes.kill(self._process)
         if self._process.stdin is not None:
             self._process.stdin.close()

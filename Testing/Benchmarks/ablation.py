@@ -11,7 +11,7 @@ from scoring import read_pairs
 
 from MetaAffineRegLib.data_terms import UnexplainedContent, mean_squares, overlap_mean_squares, unexplained_content
 from MetaAffineRegLib.errors import InputError
-from MetaAffineRegLib.robust import PLANS, Plan
+from MetaAffineRegLib.plans import PLANS, Plan
 
 TASKS = ("hands", "brain", "mri", "mri-affine", "mri-180", "mri-crop")
 _ALL = (torch.inf, torch.inf, torch.inf)

@@ -19,7 +19,7 @@ from MetaAffineRegLib.confidence import CALIBRATION, OK, features, kind_of, not_
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.files import written_together
 from MetaAffineRegLib.outcome import Evidence
-from MetaAffineRegLib.robust import CALIBRATED, PLANS, Plan
+from MetaAffineRegLib.plans import CALIBRATED, PLANS, Plan
 
 TASKS = (
     "hands",

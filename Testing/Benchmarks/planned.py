@@ -14,8 +14,9 @@ from MetaAffineRegLib.devices import choose_device
 from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.grids import PairGrids
 from MetaAffineRegLib.outcome import Evidence
+from MetaAffineRegLib.plans import Plan
 from MetaAffineRegLib.registration import DEFAULT_MODEL, LEVELS
-from MetaAffineRegLib.robust import Plan, robust
+from MetaAffineRegLib.robust import robust
 from MetaAffineRegLib.searches import robust_until_sure
 
 _TOGETHER = {2: 32, 3: 1}  # pairs

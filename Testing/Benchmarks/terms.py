@@ -9,7 +9,7 @@ from measuring import Outcome, Run, add_data_arguments, check_data_arguments, he
 from planned import run_plan
 from scoring import KnownPair, read_pairs, read_table
 
-from MetaAffineRegLib.robust import PLANS, Look
+from MetaAffineRegLib.plans import PLANS, Look
 from MetaAffineRegLib.searches import DATA_TERM_CHOICES
 
 TASKS = ("mri", "mri-crop", "mri-contrast", "v-contrast")

@@ -16,7 +16,7 @@ import SimpleITK
 from core.made_files import write_task
 from core.made_images import affine, lattice
 from MetaAffineRegCLI.console import run_command
-from MetaAffineRegLib.robust import PLANS
+from MetaAffineRegLib.plans import PLANS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Benchmarks"))
 import ablation

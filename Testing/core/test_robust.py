@@ -14,8 +14,10 @@ from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.grids import PairGrids
 from MetaAffineRegLib.image import Image
 from MetaAffineRegLib.outcome import Outcome
+from MetaAffineRegLib.plans import PLANS
 from MetaAffineRegLib.registration import DEFAULT_MODEL, LEVELS, Settings, register
-from MetaAffineRegLib.robust import PLANS, _agreed, _Stages, robust
+from MetaAffineRegLib.robust import _agreed, robust
+from MetaAffineRegLib.stages import Stages
 from MetaAffineRegLib.starts import centre_of_mass
 
 ROBUST = Settings(device="cpu")
@@ -345,7 +347,7 @@ def stages_of(pairs, plan, initial=None):
     """The stages of a search, and its starts as maps ``(B, d, d + 1)``."""
     frames = [pair_frame(fixed.geometry, moving.geometry, initial) for fixed, moving in pairs]
     start = torch.from_numpy(np.stack([frame.start for frame in frames]))
-    return _Stages(grids_of(pairs, frames), LEVELS[2], start, "affine", 180.0, plan, lambda stage, share: None), start
+    return Stages(grids_of(pairs, frames), LEVELS[2], start, "affine", 180.0, plan, lambda stage, share: None), start
 
 
 def assert_best_is_near(found, pairs):

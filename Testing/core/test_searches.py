@@ -13,8 +13,9 @@ from MetaAffineRegLib.confidence import probability_of_success, status_of
 from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.grids import PairGrids
 from MetaAffineRegLib.image import Image
+from MetaAffineRegLib.plans import PLANS, QUICK, Plan
 from MetaAffineRegLib.registration import LEVELS
-from MetaAffineRegLib.robust import PLANS, Plan, robust
+from MetaAffineRegLib.robust import robust
 from MetaAffineRegLib.searches import robust_until_sure
 
 SLICE = lattice((100, 80, 1), (1.0, 1.2, 3.0))
@@ -27,7 +28,6 @@ def symmetric():
 
 EASY = made(SLICE), made(SLICE, affine(25, (4, -3, 0)))
 HARD = (symmetric(), symmetric())  # turned by nothing, or by half a turn: none can tell
-QUICK = searches.QUICK
 INTENSITIES, EDGES, FAINT_EDGES = (PLANS[look, 2] for look in ("intensities", "edges", "faint-edges"))
 STRANGERS = EASY[0], Image.checked(np.random.default_rng(1).random((1, 80, 100)), SLICE)
 

@@ -241,7 +241,8 @@ def test_another_contrast_is_registered_and_edges_say_how_sure_that_is(results, 
 def test_edges_are_the_witness_of_the_result():
     """Unexplained is what edges leave at the map that was found, and the margin is that of edges, not of the term."""
     from core.test_searches import settings
-    from MetaAffineRegLib.robust import PLANS, robust
+    from MetaAffineRegLib.plans import PLANS
+    from MetaAffineRegLib.robust import robust
 
     pairs = [(made(SLICE), made(SLICE, TRUTH))]
     plan = dataclasses.replace(PLANS["correlation", 2], gamma=0.0)

@@ -23,7 +23,7 @@ LIBRARY = (
     *(
         "errors",
         "files",
-        "process_tree",
+        "processes",
         "affine",
         "model_card",
         "user_models",
@@ -63,7 +63,7 @@ LIBRARY = (
         "confidence",
         "brightness",
     ),
-    *("robust", "searches", "single_start", "registration", "compile_all"),
+    *("plans", "stages", "robust", "searches", "single_start", "registration", "compile_all"),
 )
 # What each package may import beyond the standard library and the house.
 FROM_OUTSIDE = {

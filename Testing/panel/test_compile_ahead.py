@@ -8,7 +8,7 @@ import time
 import pytest
 import slicer
 
-from MetaAffineRegLib import kernel_cache
+from MetaAffineRegLib import kernel_cache, processes
 from MetaAffineRegWidgets import compile_ahead, torch_offer
 
 
@@ -17,7 +17,7 @@ def ahead(tmp_path, monkeypatch):
     """That of an application that is no test, whose cache is empty; starts are counted, and end at once."""
     monkeypatch.setattr(compile_ahead.slicer, "app", type("App", (), {"testingEnabled": staticmethod(lambda: False)}))
     monkeypatch.setattr(kernel_cache, "folder", lambda: tmp_path)
-    monkeypatch.setattr(compile_ahead, "_python", lambda: sys.executable)
+    monkeypatch.setattr(processes, "python", lambda: sys.executable)
     return compile_ahead.CompileAhead()
 
 
@@ -48,7 +48,7 @@ def test_it_ends_with_the_application_behind_a_launcher_too(ahead, tmp_path, mon
     launcher, told = tmp_path / "PythonSlicer", tmp_path / "pid"
     launcher.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {told}.part\nmv {told}.part {told}\nwait\n")
     launcher.chmod(0o755)
-    monkeypatch.setattr(compile_ahead, "_python", lambda: str(launcher))
+    monkeypatch.setattr(processes, "python", lambda: str(launcher))
     ahead.start()
     assert ahead.isRunning
     while not told.exists():
@@ -74,7 +74,7 @@ def test_it_is_not_started_where_it_is_of_no_use(ahead, started, monkeypatch, tm
     elif reason == "no numba":
         monkeypatch.setattr(kernel_cache, "folder", lambda: None)
     elif reason == "no Python":
-        monkeypatch.setattr(compile_ahead, "_python", lambda: None)
+        monkeypatch.setattr(processes, "python", lambda: None)
     else:
         monkeypatch.setattr(slicer.app, "testingEnabled", staticmethod(lambda: True))
     ahead.start()
@@ -83,15 +83,15 @@ def test_it_is_not_started_where_it_is_of_no_use(ahead, started, monkeypatch, tm
 
 
 def test_application_is_not_taken_for_python(monkeypatch):
-    monkeypatch.setattr(compile_ahead.shutil, "which", lambda name: None)
+    monkeypatch.setattr(processes.shutil, "which", lambda name: None)
     monkeypatch.setattr(sys, "executable", "/somewhere/SlicerApp-real")
-    assert compile_ahead._python() is None
+    assert processes.python() is None
     monkeypatch.setattr(sys, "executable", "/somewhere/python3.12")
-    assert compile_ahead._python() == "/somewhere/python3.12"
+    assert processes.python() == "/somewhere/python3.12"
 
 
 def test_what_can_not_be_started_is_done_without(ahead, monkeypatch):
-    monkeypatch.setattr(compile_ahead, "_python", lambda: "/no/such/file")
+    monkeypatch.setattr(processes, "python", lambda: "/no/such/file")
     ahead.start()
     assert not ahead.isRunning
 
