@@ -34,7 +34,6 @@ def _try_all(n, d, fixed, turned, floor, rho, found):
 @lean
 def _try_one(n, d, fixed, turned, floor, rho, strip, found):
     """strip: scratch for the columns that one shift along x looks at, in one piece."""
-    cosine, sine, inside, content = fixed[0], fixed[1], fixed[2], fixed[3]
     area, depth = n * n, n if d == 3 else 1
     for x in range(n + 1):
         for channel in range(4):
@@ -43,18 +42,7 @@ def _try_one(n, d, fixed, turned, floor, rho, strip, found):
             y, z = shift % (n + 1), shift // (n + 1)
             cost, shown = 0.0, 0.0
             for plane in range(depth):
-                start, at = plane * area, (2 * (plane + z) * n + y) * n
-                a, b = _sum_plane(
-                    rho,
-                    cosine[start : start + area],
-                    sine[start : start + area],
-                    inside[start : start + area],
-                    content[start : start + area],
-                    strip[0, at : at + area],
-                    strip[1, at : at + area],
-                    strip[2, at : at + area],
-                    strip[3, at : at + area],
-                )
+                a, b = _sum_plane(rho, fixed, plane * area, strip, (2 * (plane + z) * n + y) * n, area)
                 cost += a
                 shown += b
             found[shift * (n + 1) + x] = (cost + max(floor - shown, 0.0)) / max(shown, floor)
@@ -70,13 +58,16 @@ def _copy_columns(image, first, count, out):
 
 
 @fast
-def _sum_plane(rho, cosine, sine, inside, content, other_cosine, other_sine, other_inside, other_content):
-    """Cost and content of a plane: rho is a polynomial in the cosine of the difference of two angles."""
+def _sum_plane(rho, fixed, first, turned, other, count):
+    """Cost and content of ``count`` samples, of the fixed image from the ``first`` on, of the turned one from the ``other``: rho is a
+    polynomial in the cosine of the difference of two angles."""
     cost, shown = np.float32(0), np.float32(0)
     r0, r1, r2, r3, r4, r5, r6, r7 = rho[0], rho[1], rho[2], rho[3], rho[4], rho[5], rho[6], rho[7]
-    for i in range(len(cosine)):
-        c = cosine[i] * other_cosine[i] + sine[i] * other_sine[i]
-        r = r0 + c * (r1 + c * (r2 + c * (r3 + c * (r4 + c * (r5 + c * (r6 + c * r7))))))
-        cost += inside[i] * other_inside[i] * r
-        shown += content[i] * other_inside[i] + inside[i] * other_content[i]
+    for step in range(count):
+        i, j = np.uint64(first + step), np.uint64(other + step)
+        c = fixed[0, i] * turned[0, j] + fixed[1, i] * turned[1, j]
+        square = c * c
+        low, high = (r0 + c * r1) + square * (r2 + c * r3), (r4 + c * r5) + square * (r6 + c * r7)
+        cost += fixed[2, i] * turned[2, j] * (low + square * square * high)
+        shown += fixed[3, i] * turned[2, j] + fixed[2, i] * turned[3, j]
     return cost, shown

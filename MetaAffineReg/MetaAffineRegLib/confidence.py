@@ -11,12 +11,12 @@ have none; they lie in ``Resources/confidence.json``, which ``run.py benchmark c
 """
 
 import json
-import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from .outcome import Evidence
 
@@ -35,44 +35,55 @@ def status_of(probability: float) -> Status:
     return "ambiguous" if probability >= AMBIGUOUS else "failed"
 
 
-def probability_of_success(evidence: Evidence, row: int) -> float:
-    """The probability that result ``row`` is less than one sample of the finest grid away from the truth."""
-    if not float(evidence.unexplained[row]) < _NOTHING:
-        return 0.0
-    weights = _calibration()[kind_of(evidence, row)]
-    score = sum(weight * term for weight, term in zip(weights, features(evidence, row), strict=True))
-    return _logistic(score) * not_the_runner_up(float(evidence.margin[row]))
+def probability_of_success(evidence: Evidence) -> Tensor:
+    """The probability that each result is less than one sample of the finest grid away from the truth, ``(B,)``, float64, on the CPU."""
+    evidence = evidence.in_numbers()
+    probability = not_the_runner_up(evidence.margin)
+    for kind, rows in by_kind(evidence).items():
+        weights = torch.tensor(_calibration()[kind], dtype=torch.float64)
+        probability[rows] *= _logistic((features(evidence.select(rows), kind) * weights).sum(1))
+    return torch.where(evidence.unexplained < _NOTHING, probability, 0.0)
 
 
-def kind_of(evidence: Evidence, row: int) -> str:
-    """Which weights count: they differ with what was compared, and in how many dimensions."""
-    if bool(evidence.settled[row]):
-        return f"corrected-{evidence.runner_up.shape[1]}d"
-    looked_again = "" if torch.isnan(evidence.looks[row]).any() else "faint-"
-    return f"{looked_again}{'edges' if evidence.edges[row] else 'intensities'}-{evidence.runner_up.shape[1]}d"
+def by_kind(evidence: Evidence) -> dict[str, Tensor]:
+    """The results (indices) by which weights count, of those that occur: they differ with what was compared and the dimension."""
+    settled, edges, faint = evidence.settled, evidence.edges, ~evidence.looks.isnan().any(1)
+    kinds = {
+        "corrected": settled,
+        "faint-edges": ~settled & faint & edges,
+        "faint-intensities": ~settled & faint & ~edges,
+        "edges": ~settled & ~faint & edges,
+        "intensities": ~settled & ~faint & ~edges,
+    }
+    return {f"{kind}-{evidence.runner_up.shape[1]}d": torch.nonzero(those)[:, 0] for kind, those in kinds.items() if those.any()}
 
 
-def features(evidence: Evidence, row: int) -> tuple[float, ...]:
-    """What the logistic function sees: one, and the logarithms of the share, of the margin, of the distance in samples, and of the lesser
-    and the larger share of one image; of other looks, where there are any, those of the distances and of the share.  Where corrected
-    intensities settle it, one and the logarithm of the share of the structure that they leave."""
-    if bool(evidence.settled[row]):
-        return 1.0, math.log(max(float(evidence.structure[row]), 0.0) + 0.01)
-    lead = min(max(float(evidence.margin[row]), 0.0), _CLEAR_LEAD)
-    distance = min(float(evidence.consistency[row]), 1e6)
-    sides = sorted(evidence.sides[row].tolist())
-    looks = [number for number in evidence.looks[row].tolist() if not math.isnan(number)]
-    positive = (float(evidence.unexplained[row]) + 0.01, lead + 0.01, distance + 0.02, *(number + 0.01 for number in sides))
-    return 1.0, *map(math.log, (*positive, *(number + 0.02 for number in looks)))
+def features(evidence: Evidence, kind: str) -> Tensor:
+    """What the logistic function sees of results of one kind, ``(B, n)``: one, and the logarithms of the share, of the margin, of the
+    distance in samples, and of the lesser and the larger share of one image; of other looks, where there are any, those of the distances
+    and of the share.  Where corrected intensities settle it, one and the logarithm of the share of the structure that they leave."""
+    evidence = evidence.in_numbers()
+    if kind.startswith("corrected"):
+        columns = [evidence.structure.clamp_min(0) + 0.01]
+    else:
+        columns = [
+            evidence.unexplained + 0.01,
+            evidence.margin.clamp(0, _CLEAR_LEAD) + 0.01,
+            evidence.consistency.clamp_max(1e6) + 0.02,
+            *(evidence.sides.sort(1).values + 0.01).unbind(1),
+            *((evidence.looks + 0.02).unbind(1) if kind.startswith("faint") else ()),
+        ]
+    logarithms = torch.stack(columns, 1).log()
+    return torch.cat((torch.ones_like(logarithms[:, :1]), logarithms), 1)
 
 
-def not_the_runner_up(margin: float) -> float:
-    """The probability that of two basins the one with the lower criterion is right."""
-    return _logistic(max(margin, 0.0) / MARGIN_NOISE)
+def not_the_runner_up(margin: Tensor) -> Tensor:
+    """The probability that of two basins the one with the lower criterion is right, ``(B,)``."""
+    return _logistic(margin.clamp_min(0) / MARGIN_NOISE)
 
 
-def _logistic(score: float) -> float:
-    return 1 / (1 + math.exp(-min(max(score, -50.0), 50.0)))
+def _logistic(score: Tensor) -> Tensor:
+    return score.clamp(-50, 50).sigmoid()
 
 
 @lru_cache(maxsize=1)

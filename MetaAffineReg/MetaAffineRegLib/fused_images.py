@@ -1,6 +1,5 @@
 """The images of a batch as compiled kernels read them, on any device, and what they say beside: floors and prices."""
 
-from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -9,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .backends import BORDER
-from .data_terms import EMPTY, DataTerm, IntensityTerm
+from .data_terms import DataTerm, IntensityTerm
 from .normalized_gradients import NormalizedGradients
 
 if TYPE_CHECKING:
@@ -74,21 +73,13 @@ class FusedImages:
     def floor_and_price(self, data_term: DataTerm) -> tuple[Tensor, Tensor]:
         """Those of the data term, see ``data_terms``; kept, since they are asked for often."""
         if data_term not in self._floors:
-            if self._every == 1:
-                self._floors[data_term] = data_term.floor_and_price(self.fixed)
-            else:  # floors of parts add up, and the price of each is that of its share
-                floors, prices = (torch.stack(numbers) for numbers in zip(*map(data_term.floor_and_price, self._counted()), strict=True))
-                floor = floors.sum(0)
-                self._floors[data_term] = floor, (floors * prices).sum(0) / floor.clamp_min(EMPTY)
-        return self._floors[data_term]
+            if self.fixed.device.type == "cpu":
+                from .compiled_floors import floor_and_price
 
-    def _counted(self) -> Iterator[Tensor]:
-        """The rows that count, in parts that are not copied."""
-        if len(self.sizes) == 2:
-            yield self.fixed[:, :, :: self._every]
-        else:
-            for first in range(min(self._every, self.sizes[0])):
-                yield self.fixed[:, :, first :: self._every, -(self._every // 2 * first) % self._every :: self._every]
+                self._floors[data_term] = floor_and_price(self.fixed, data_term, self._every)
+            else:
+                self._floors[data_term] = data_term.floor_and_price(self.fixed)
+        return self._floors[data_term]
 
 
 def rows_of(images: Tensor, every: int) -> Tensor:

@@ -12,13 +12,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from . import compiled_lbfgs, data_terms, kernel_edges, kernel_intensities, kernels, threads
+from . import compiled_lbfgs, data_terms, kernels, threads
 from .coverage_bounds import everywhere
 from .data_terms import DataTerm
 from .freedom import Freedom, GroupFreedom
 from .fused_images import FusedImages
+from .kernel_terms import is_compared, kernel_term
 from .lbfgs import Minimum
-from .normalized_gradients import NormalizedGradients
 from .regularizer import Distortion
 
 _FEW = 4  # problems a thread, among which the slowest would be waited for
@@ -40,13 +40,13 @@ class FusedObjective:
             distortion = _array(regularizer.inverse), _array(regularizer.weight)
         bounds = everywhere(batch, images.sizes) if data_term is data_terms.mean_squares else images.bounds
         self._problems = (*images.arrays, *bounds, *floor_and_price, *distortion)
-        self._term = _KERNEL_TERMS[type(data_term)](data_term)
+        self._term = kernel_term(data_term)
         self._slabs = kernels.slab_count(images.sizes)
 
     @staticmethod
     def serves(data_term: DataTerm) -> bool:
         """Whether there are kernels for it."""
-        return type(data_term) in _KERNEL_TERMS
+        return is_compared(data_term)
 
     def __len__(self) -> int:
         return len(self._pair)
@@ -78,7 +78,7 @@ class FusedObjective:
 
     def shares(self, x: Tensor) -> Tensor:
         side, maps = data_terms.unexplained_sides[0], _array(x)
-        sums = torch.from_numpy(self._added(maps, np.empty((len(maps), self._slabs, 5)), None, _kernel_shares(side)).sum(1))
+        sums = torch.from_numpy(self._added(maps, np.empty((len(maps), self._slabs, 5)), None, kernel_term(side)).sum(1))
         floor, price = (numbers[self._pair] for numbers in self._images.floor_and_price(side))
         sides = [data_terms.floored_ratio(sums[:, 2 * k], sums[:, 2 * k + 1], floor, price)[0] for k in range(2)]
         least, _ = self._images.floor_and_price(data_terms.overlap_mean_squares)
@@ -160,18 +160,6 @@ class FusedObjective:
         values, gradients, divisors = np.empty(len(maps)), np.empty((len(maps), maps[0].size)), np.empty(len(maps))
         compiled_lbfgs.criteria(self._problems, self._pair.numpy(), maps, sums, values, gradients, divisors)
         return values, gradients, divisors
-
-
-_KERNEL_TERMS: dict[type, Callable[[Any], Any]] = {
-    data_terms.MeanSquares: lambda term: kernel_intensities.MeanSquares(),
-    data_terms.OverlapMeanSquares: lambda term: kernel_intensities.OverlapMeanSquares(),
-    data_terms.UnexplainedContent: lambda term: kernel_intensities.UnexplainedContent(False, np.float32(term.scale**-2)),
-    NormalizedGradients: lambda term: kernel_edges.NormalizedGradients(False, np.float32(term.edge**2)),
-}
-
-
-def _kernel_shares(side: data_terms.UnexplainedSide) -> kernel_intensities.Shares:
-    return kernel_intensities.Shares(False, np.float32(side.scale**-2))
 
 
 def _array(tensor: Tensor) -> npt.NDArray[Any]:

@@ -10,7 +10,8 @@ import numpy as np
 from numba.extending import overload
 
 from .compiling import FAST, fast
-from .kernels import add_samples, compare_samples, curve_samples
+from .data_terms import CONTENT_FLOOR
+from .kernels import add_samples, compare_samples, curve_samples, floor_of_row
 from .lanes import CONTENT_SLOPES, COST_SLOPES, COTANGENTS, COVER_SLOPES, FIXED, INVERSE, MOVING, PRODUCTS, TURNED
 from .normalized_gradients import LEAST_EDGES
 
@@ -56,6 +57,24 @@ def _curve_samples(term, sizes, lanes, count, matrix):
     if term.instance_class is not NormalizedGradients:
         return None
     return _curve_in_plane if len(sizes) == 2 else _curve_in_space
+
+
+@overload(floor_of_row, jit_options=FAST)
+def _floor_of_row(term, channels):
+    if term.instance_class is not NormalizedGradients:
+        return None
+
+    def content(term, channels):
+        total, least, last = np.float32(0), np.float32(CONTENT_FLOOR), len(channels) - 1
+        for i in range(channels.shape[1]):
+            k = np.uint64(i)
+            square = channels[0, k] * channels[0, k] + channels[1, k] * channels[1, k]
+            if last == 3:
+                square += channels[2, k] * channels[2, k]
+            total += channels[last, k] * square * square
+        return least * total, least * total
+
+    return content
 
 
 @fast

@@ -9,7 +9,8 @@ import numpy as np
 from numba.extending import overload
 
 from .compiling import FAST
-from .kernels import add_samples, compare_samples, curve_samples
+from .data_terms import CONTENT_FLOOR, OVERLAP_FLOOR
+from .kernels import add_samples, compare_samples, curve_samples, floor_of_row
 from .lanes import CONTENT_SLOPES, COST_SLOPES, FIXED, MOVING, PRODUCTS
 
 
@@ -195,3 +196,34 @@ def _curve_samples(term, sizes, lanes, count, matrix):
                 lanes[i + PRODUCTS[2]] = wy * gy
 
     return samples
+
+
+@overload(floor_of_row, jit_options=FAST)
+def _floor_of_row(term, channels):
+    if term.instance_class is MeanSquares:
+        return lambda term, channels: (np.float32(channels.shape[1]), np.float32(0))
+    if term.instance_class is OverlapMeanSquares:
+        return _floor_of_overlap
+    sides = {UnexplainedContent: 2, Shares: 1}.get(term.instance_class)
+    if sides is None:
+        return None
+    least = np.float32(sides * CONTENT_FLOOR)
+
+    def content(term, channels):
+        total, one = np.float32(0), np.float32(1)
+        for i in range(channels.shape[1]):
+            shown = channels[0, np.uint64(i)] * channels[1, np.uint64(i)]
+            square = shown * shown
+            total += square / (one + square * term.inverse_square)
+        return least * total, least * total
+
+    return content
+
+
+def _floor_of_overlap(term, channels):
+    area, squares, least = np.float32(0), np.float32(0), np.float32(OVERLAP_FLOOR)
+    for i in range(channels.shape[1]):
+        value, covered = channels[0, np.uint64(i)], channels[1, np.uint64(i)]
+        area += covered * covered
+        squares += value * value
+    return least * area, least * squares

@@ -35,6 +35,11 @@ def curve_samples(term, sizes, lanes, count, matrix):
     raise NotImplementedError("each data term has a compiled one")
 
 
+def floor_of_row(term, channels):
+    """What a row of the fixed image, ``(C, columns)``, adds to the floor of a data term, and what it costs to miss that."""
+    raise NotImplementedError("each data term has a compiled one")
+
+
 @lean
 def place_lines(grid, sizes, x, lines):
     """How a grid lies in the moving image of ``sizes``, in samples, to lines ``(3, 5)``: along x, y and z where its first sample is, the

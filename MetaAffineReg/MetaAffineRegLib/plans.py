@@ -115,18 +115,19 @@ PLANS: dict[tuple[Look, int], Plan] = {
     **{(look, 2): replace(_EDGES_2D, fine=term, witness=_EDGES_2D.fine, corrects=False) for look, term in _TERMS.items()},
     **{(look, 3): replace(_EDGES_3D, fine=term, witness=_EDGES_3D.fine, every=1, corrects=False) for look, term in _TERMS.items()},
 }
-# Less of everything: slices that corrected intensities can settle are mostly found so; of the others nothing stays.
-QUICK = replace(
-    PLANS["faint-edges", 2],
+# Less of everything.  A second search by edges has what the first has found besides; of slices of another contrast what corrected
+# intensities can settle is mostly found, and nothing stays of the others.
+SECOND = replace(
+    PLANS["edges", 2],
     rotations=18,
     search=0,
     polished=18,
     starts=8,
     unlearned_starts=8,
-    sieved=6,
-    basins=(2, 1),
-    else_nothing=True,
+    sieved=8,
+    basins=(2, 2),
 )
+QUICK = replace(SECOND, fine=PLANS["faint-edges", 2].fine, sieved=6, basins=(2, 1), else_nothing=True)
 # More of everything; by intensities in space it would take a minute.
 THOROUGH: dict[tuple[Look, int], Plan] = {
     ("intensities", 2): Plan(

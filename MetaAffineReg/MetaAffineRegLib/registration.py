@@ -305,6 +305,8 @@ def _register_batch(
         outcome = robust_until_sure(grids, levels, start, network, *searched)
     else:
         outcome = single_start(grids, levels, start, settings.method, network, settings.freedom, settings.outside, report)
+    found = outcome.evidence
+    confidences = _confidences(found, frames, levels[-1], settings.data_term) if found else [None] * len(frames)
     seconds = preparation + (time.perf_counter() - started) / len(frames)
     common = {"seconds": seconds, "device": str(device), "method": settings.method, "model": model.name if model else None}
     return [
@@ -313,17 +315,21 @@ def _register_batch(
             criterion_before=float(outcome.before[row]),
             criterion_after=float(outcome.after[row]),
             evaluations=float(outcome.evaluations[row]),
-            confidence=_confidence(outcome.evidence, row, frame, levels[-1], settings.data_term) if outcome.evidence else None,
+            confidence=confidence,
             notes=_warnings(outcome, row),
             **common,  # type: ignore[arg-type]
         )
-        for row, frame in enumerate(frames)
+        for row, (frame, confidence) in enumerate(zip(frames, confidences, strict=True))
     ]
 
 
-def _confidence(evidence: Evidence, row: int, frame: PairFrame, finest: int, data_term: DataTermChoice) -> Confidence:
+def _confidences(evidence: Evidence, frames: Sequence[PairFrame], finest: int, data_term: DataTermChoice) -> list[Confidence]:
+    probabilities = probability_of_success(evidence).tolist()
+    return [_confidence(evidence, row, frame, probabilities[row], finest, data_term) for row, frame in enumerate(frames)]
+
+
+def _confidence(evidence: Evidence, row: int, frame: PairFrame, probability: float, finest: int, data_term: DataTermChoice) -> Confidence:
     found_by: Compared = "corrected-intensities" if evidence.settled[row] else "edges" if evidence.edges[row] else "intensities"
-    probability = probability_of_success(evidence, row)
     millimetres = float(np.linalg.norm(frame.fixed_to_lps[:3, 0])) * 2 / finest  # a sample of the finest grid
     margin = float(evidence.margin[row])
     return Confidence(

@@ -21,8 +21,8 @@ from .confidence import AMBIGUOUS, probability_of_success
 from .freedom import FreedomName
 from .grids import PairGrids
 from .initializer import Initializer
-from .outcome import Evidence, Outcome
-from .plans import PLANS, QUICK, THOROUGH, Look, Plan
+from .outcome import Outcome
+from .plans import PLANS, QUICK, SECOND, THOROUGH, Look, Plan
 from .robust import robust
 from .stages import Report
 
@@ -48,7 +48,7 @@ def robust_until_sure(
     latest, disputed = start, torch.zeros(len(start), dtype=torch.bool)  # what the last search found, and whether it is another thing
     for search in _searches(data_term, grids, levels):
         assert outcome.evidence is not None
-        probability = _probabilities(outcome.evidence)
+        probability = probability_of_success(outcome.evidence)
         rows = torch.nonzero((probability < search.enough) & search.suited & (disputed | ~search.settles))[:, 0]
         if not len(rows):
             continue
@@ -65,7 +65,7 @@ def robust_until_sure(
             settled = torch.nonzero(again.settled)[:, 0]
             rows, again = rows[settled.cpu()], again.select(settled)
         assert again.evidence is not None
-        better = torch.nonzero(_probabilities(again.evidence) >= probability[rows])[:, 0]
+        better = torch.nonzero(probability_of_success(again.evidence) >= probability[rows])[:, 0]
         latest = latest.index_copy(0, rows.to(start.device), again.x)
         disputed[rows] = (affine.distance(again.x, outcome.x[rows]) > SAME_BASIN).cpu()
         better = better[:0] if search.proposes else better.to(start.device)
@@ -115,14 +115,10 @@ def _searches(data_term: DataTermChoice, grids: PairGrids, levels: tuple[int, ..
             _Search("", PLANS["intensities", d], _SURE, ~different),
             *quick,
             _Search("", PLANS[faint, d], _SURE, different),
-            _Search("second search: ", PLANS["edges", d], _SURE, ~different),
+            _Search("second search: ", SECOND if d == 2 else PLANS["edges", d], _SURE, ~different),
             *([_Search("second search: ", PLANS["edges", d], AMBIGUOUS, different)] if faint != "edges" else []),
             _Search("second search: ", PLANS["intensities", d], _SURE_BY_EDGES, different, proposes=True),
             _Search("third search: ", PLANS[faint, d], _SURE_BY_EDGES, different, settles=True),
         ]
     last: tuple[tuple[Look, Tensor], ...] = (("edges", ~different), (faint, different))
     return searches + [_Search("thorough search: ", THOROUGH[look, d], AMBIGUOUS, suited) for look, suited in last if (look, d) in THOROUGH]
-
-
-def _probabilities(evidence: Evidence) -> Tensor:
-    return torch.tensor([probability_of_success(evidence, row) for row in range(len(evidence.unexplained))], dtype=torch.float64)

@@ -11,11 +11,12 @@ import sys
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from measuring import add_data_arguments, check_data_arguments, header, machine, row, share
 from planned import run_plan
 from scoring import read_pairs
 
-from MetaAffineRegLib.confidence import CALIBRATION, OK, features, kind_of, not_the_runner_up
+from MetaAffineRegLib.confidence import CALIBRATION, OK, by_kind, features, not_the_runner_up
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.files import written_together
 from MetaAffineRegLib.outcome import Evidence
@@ -61,7 +62,7 @@ class Lessons:
     """What a kind of result is fitted to, one entry each: what the logistic function sees, what the margin says, whether it is right, and
     what it counts."""
 
-    seen: list[tuple[float, ...]] = dataclasses.field(default_factory=list)
+    seen: list[list[float]] = dataclasses.field(default_factory=list)
     lead: list[float] = dataclasses.field(default_factory=list)
     right: list[bool] = dataclasses.field(default_factory=list)
     worth: list[float] = dataclasses.field(default_factory=list)
@@ -122,14 +123,17 @@ def _changes(dimension: int) -> list[dict[str, object]]:
 
 def _learn(taught: Lessons, kind: str, evidences: list[Evidence], right: list[bool], on_purpose: bool) -> None:
     """Add results, of corrected intensities those alone that these settle."""
-    results = ((evidence, row) for evidence in evidences for row in range(len(evidence.margin)))
-    for (evidence, number), true in zip(results, right, strict=True):
-        if kind.startswith(_CORRECTED) and kind_of(evidence, number) != kind:
-            continue
-        taught.seen.append(features(evidence, number))
-        taught.lead.append(not_the_runner_up(float(evidence.margin[number])))
-        taught.right.append(true)
-        taught.worth.append(_ON_PURPOSE.get(kind, 1.0) if on_purpose else 1.0)
+    first = 0
+    for evidence in evidences:
+        rows = torch.arange(len(evidence.margin))
+        if kind.startswith(_CORRECTED):
+            rows = by_kind(evidence).get(kind, rows[:0])
+        known = evidence.select(rows)
+        taught.seen += features(known, kind).tolist()
+        taught.lead += not_the_runner_up(known.margin.double()).tolist()
+        taught.right += [right[first + row] for row in rows.tolist()]
+        taught.worth += [_ON_PURPOSE.get(kind, 1.0) if on_purpose else 1.0] * len(rows)
+        first += len(evidence.margin)
 
 
 def fit(x: np.ndarray, y: np.ndarray, worth: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ def probability(unexplained=0.05, margin=0.3, consistency=0.05, lesser=None, kin
     left = torch.tensor([structure if kind.startswith("corrected") else math.inf], dtype=torch.float64)
     runner_up, edges = identity(1, int(kind[-2])), torch.tensor(["edges" in kind])
     evidence = Evidence(unexplained, sides, overlap, margin, consistency, looks, left, runner_up, edges)
-    return probability_of_success(evidence, 0)
+    return float(probability_of_success(evidence))
 
 
 KINDS = pytest.mark.parametrize("kind", ["intensities-2d", "edges-2d", "faint-edges-2d", "intensities-3d", "edges-3d"])

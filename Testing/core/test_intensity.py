@@ -51,3 +51,17 @@ def test_spread_is_the_quantile_of_the_distances(size):
     array = np.random.default_rng(size).gamma(1.0, 40, (1, size, size)).astype(np.float32)
     background, spread = window(array)
     assert spread == pytest.approx(np.quantile(np.abs(array - background), 0.995), rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_background_and_spread_are_exact_whatever_values_are_common(seed):
+    """Noise, few values that are each that of many samples, and an image in the order of its values."""
+    random = np.random.default_rng(seed)
+    size = int(random.integers(2, 90))
+    noise, common = random.normal(size=size * size), random.choice([0.0, 0.0, 1.0, 2.5], size * size)
+    values = (noise, common, np.sort(noise), common + (random.random(size * size) < 0.4) * noise)[seed % 4]
+    array = values.astype(np.float32).reshape(1, size, size)
+    border = np.concatenate([array.take((0, -1), axis).ravel() for axis in (1, 2)])
+    background = float(np.median(border))
+    spread = float(np.quantile(np.abs(array - np.float32(background)).astype(float), 0.995))
+    assert window(array) == pytest.approx((background, spread or float(np.abs(array - background).max())), rel=1e-6, abs=1e-6)

@@ -13,7 +13,7 @@ from MetaAffineRegLib.confidence import probability_of_success, status_of
 from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.grids import PairGrids
 from MetaAffineRegLib.image import Image
-from MetaAffineRegLib.plans import PLANS, QUICK, Plan
+from MetaAffineRegLib.plans import PLANS, QUICK, SECOND, Plan
 from MetaAffineRegLib.registration import LEVELS
 from MetaAffineRegLib.robust import robust
 from MetaAffineRegLib.searches import robust_until_sure
@@ -63,13 +63,13 @@ def test_only_pairs_that_are_not_sure_are_searched_again(plans, monkeypatch, dat
     monkeypatch.setattr(searches, "THOROUGH", {("intensities", 2): thorough})
     pairs = [EASY, HARD, EASY]
     alone = first_search(pairs)
-    sure = [probability_of_success(alone.evidence, row) > searches._SURE for row in range(3)]
+    sure = (probability_of_success(alone.evidence) > searches._SURE).tolist()
     assert sure == [True, False, True]
     outcome = robust_until_sure(*settings(pairs), data_term)
-    assert plans == [(3, INTENSITIES), (1, EDGES if data_term == "auto" else thorough)]
+    assert plans == [(3, INTENSITIES), (1, SECOND if data_term == "auto" else thorough)]
     torch.testing.assert_close(outcome.x[[0, 2]], alone.x[[0, 2]], rtol=0, atol=0)
     assert (outcome.evaluations > alone.evaluations).tolist() == [False, True, False]
-    assert probability_of_success(outcome.evidence, 1) >= probability_of_success(alone.evidence, 1)
+    assert probability_of_success(outcome.evidence)[1] >= probability_of_success(alone.evidence)[1]
 
 
 @torch.no_grad()
@@ -84,9 +84,9 @@ def test_what_has_failed_by_edges_is_searched_thoroughly(plans, monkeypatch, dat
     if data_term == "edges":  # the strangers differ in brightness
         assert plans == [(1, EDGES), (1, QUICK), (1, FAINT_EDGES), (1, thorough)]
     else:  # the first pair, the second, and both again, the second by strong edges; what it found is settled
-        first, again = [(1, INTENSITIES), (1, FAINT_EDGES)], [(1, EDGES), (1, EDGES)]
+        first, again = [(1, INTENSITIES), (1, FAINT_EDGES)], [(1, SECOND), (1, EDGES)]
         assert plans == [first[0], (1, QUICK), first[1], *again, *first, (1, thorough)]
-    assert status_of(probability_of_success(outcome.evidence, 1)) == "failed"
+    assert status_of(float(probability_of_success(outcome.evidence)[1])) == "failed"
     assert any(stage.startswith("thorough search: ") for stage, _ in told)
     shares = [share for stage, share in told if stage]
     assert shares == sorted(shares) and shares[-1] <= 1
@@ -132,7 +132,7 @@ def test_another_contrast_is_registered_by_edges_or_corrected_intensities(plans)
         pairs.append((fixed, Image.checked(shades[moving.array.astype(int)] * np.linspace(0.8, 1.2, 100), SLICE)))
     outcome = robust_until_sure(*settings(pairs))
     assert (outcome.evidence.edges | outcome.settled).all() and plans[0] == (len(pairs), QUICK)
-    assert all(status_of(probability_of_success(outcome.evidence, row)) == "ok" for row in range(len(pairs)))
+    assert all(status_of(probability) == "ok" for probability in probability_of_success(outcome.evidence).tolist())
     to_lps = pair_frame(*(image.geometry for image in pairs[0])).to_lps
     errors = [distance(to_lps(x), truth, SLICE) for x in outcome.x.numpy()]
     assert max(errors) < 200 / LEVELS[2][-1] and np.median(errors) < 1.0
@@ -192,7 +192,7 @@ def stand_in(monkeypatch):
         )
 
     monkeypatch.setattr(searches, "robust", search)
-    monkeypatch.setattr(searches, "probability_of_success", lambda evidence, row: float(evidence.unexplained[row].nan_to_num(posinf=0)))
+    monkeypatch.setattr(searches, "probability_of_success", lambda evidence: evidence.unexplained.nan_to_num(posinf=0))
     return tried, results
 
 
@@ -219,7 +219,7 @@ def test_what_was_found_before_is_taken_along(stand_in):
     results += [(0.5, 0.5), (0.99, 0.5)]
     outcome = robust_until_sure(*settings([EASY]))
     (first, nothing), (second, known) = tried
-    assert (first, second, nothing) == (INTENSITIES, EDGES, None)
+    assert (first, second, nothing) == (INTENSITIES, SECOND, None)
     torch.testing.assert_close(known.x[0], outcome.x[0])
     assert known.pair.tolist() == [0]  # the best is the latest
 

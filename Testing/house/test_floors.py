@@ -47,7 +47,8 @@ LIBRARY = (
         "regularizer",
         "objective",
     ),
-    *("compiled_images", "compiled_edges", "coverage_bounds", "fused_images", "kernel_intensities", "kernel_edges", "compiled_lbfgs"),
+    *("compiled_images", "compiled_edges", "coverage_bounds", "kernel_intensities", "kernel_edges", "kernel_terms", "compiled_floors"),
+    *("fused_images", "compiled_lbfgs"),
     *("fused_objective", "triton_objective", "grids"),
     *(
         "initializer",
