@@ -37,32 +37,33 @@ def status_of(probability: float) -> Status:
 
 def probability_of_success(evidence: Evidence) -> Tensor:
     """The probability that each result is less than one sample of the finest grid away from the truth, ``(B,)``, float64, on the CPU."""
-    evidence = evidence.in_numbers()
+    evidence = evidence.on_cpu()
     probability = not_the_runner_up(evidence.margin)
-    for kind, rows in by_kind(evidence).items():
+    for kind, rows in rows_by_kind(evidence).items():
         weights = torch.tensor(_calibration()[kind], dtype=torch.float64)
         probability[rows] *= _logistic((features(evidence.select(rows), kind) * weights).sum(1))
     return torch.where(evidence.unexplained < _NOTHING, probability, 0.0)
 
 
-def by_kind(evidence: Evidence) -> dict[str, Tensor]:
-    """The results (indices) by which weights count, of those that occur: they differ with what was compared and the dimension."""
+def rows_by_kind(evidence: Evidence) -> dict[str, Tensor]:
+    """The rows (indices) of each kind of result: weights differ with what was compared, and with the dimension."""
     settled, edges, faint = evidence.settled, evidence.edges, ~evidence.looks.isnan().any(1)
     kinds = {
         "corrected": settled,
-        "faint-edges": ~settled & faint & edges,
-        "faint-intensities": ~settled & faint & ~edges,
+        "faint-edges": ~settled & faint,
         "edges": ~settled & ~faint & edges,
         "intensities": ~settled & ~faint & ~edges,
     }
-    return {f"{kind}-{evidence.runner_up.shape[1]}d": torch.nonzero(those)[:, 0] for kind, those in kinds.items() if those.any()}
+    return {f"{kind}-{evidence.runner_up.shape[1]}d": torch.nonzero(rows)[:, 0] for kind, rows in kinds.items() if rows.any()}
 
 
 def features(evidence: Evidence, kind: str) -> Tensor:
-    """What the logistic function sees of results of one kind, ``(B, n)``: one, and the logarithms of the share, of the margin, of the
-    distance in samples, and of the lesser and the larger share of one image; of other looks, where there are any, those of the distances
-    and of the share.  Where corrected intensities settle it, one and the logarithm of the share of the structure that they leave."""
-    evidence = evidence.in_numbers()
+    """What the logistic function sees of results of one kind, on the CPU, ``(B, n)``.
+
+    One, and the logarithms of the share, of the margin, of the distance in samples, and of the lesser and the larger share of one image; of
+    other looks, where there are any, those of the distances and of the share.  Where corrected intensities settle it, one and the logarithm
+    of the share of the structure that they leave.
+    """
     if kind.startswith("corrected"):
         columns = [evidence.structure.clamp_min(0) + 0.01]
     else:

@@ -4,16 +4,14 @@ Channel 0 of a batch ``(B, C, *S)`` is the image, zero outside; a data term that
 coverage, one inside and zero outside, as channel 1.
 """
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 OVERLAP_FLOOR = 0.25  # share of the fixed image below which the missing part counts as unlike
 CONTENT_FLOOR = 0.4  # share of the fixed image's content below which the missing part counts as unexplained
-_SAMPLES_AT_ONCE = 1 << 16  # of an image whose content is summed
 EMPTY = 1e-12  # content of an image that shows nothing: there is nothing to explain then
 
 
@@ -148,7 +146,7 @@ class UnexplainedContent(IntensityTerm):
         return total(cost), total(cost_fixed) + total(cost_moving), torch.cat((slope * coverage, -slope * values), 1), by_content
 
     def floor_and_price(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
-        floor = 2 * CONTENT_FLOOR * total_in_parts(lambda part: self._rho(part[:, 1:] * part[:, :1])[0], fixed)
+        floor = 2 * CONTENT_FLOOR * total(self._rho(fixed[:, 1:] * fixed[:, :1])[0])
         return floor, torch.ones_like(floor)
 
     def curvature_root(self, fixed: Tensor, warped: Tensor) -> Tensor:
@@ -241,12 +239,6 @@ def shares(fixed: Tensor, warped: Tensor) -> Tensor:
 def spread_over(numbers: Tensor, like: Tensor) -> Tensor:
     """Numbers ``(B,)`` shaped to broadcast over a batch of images, in their dtype."""
     return numbers.to(like).view(-1, *(1,) * (like.ndim - 1))
-
-
-def total_in_parts(content: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """``total`` of the content of images ``(B, C, *S)``; on the CPU of few planes at a time, which takes less memory."""
-    planes = images.shape[2] if images.device.type != "cpu" else max(1, _SAMPLES_AT_ONCE // math.prod(images.shape[3:]))
-    return torch.stack([total(content(part)) for part in images.split(planes, 2)]).sum(0)
 
 
 def total(tensor: Tensor) -> Tensor:

@@ -76,8 +76,9 @@ class FusedImages:
             if self.fixed.device.type == "cpu":
                 from .compiled_floors import floor_and_price
 
-                self._floors[data_term] = floor_and_price(self.fixed, data_term, self._every)
+                self._floors[data_term] = floor_and_price(self.arrays[0], self.sizes[-2], data_term, self._every)
             else:
+                assert self._every == 1  # rows that do not count are zero there, see ``by_rows``
                 self._floors[data_term] = data_term.floor_and_price(self.fixed)
         return self._floors[data_term]
 

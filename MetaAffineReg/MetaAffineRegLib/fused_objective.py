@@ -17,7 +17,7 @@ from .coverage_bounds import everywhere
 from .data_terms import DataTerm
 from .freedom import Freedom, GroupFreedom
 from .fused_images import FusedImages
-from .kernel_terms import is_compared, kernel_term
+from .kernel_terms import has_kernels, kernel_term
 from .lbfgs import Minimum
 from .regularizer import Distortion
 
@@ -46,7 +46,7 @@ class FusedObjective:
     @staticmethod
     def serves(data_term: DataTerm) -> bool:
         """Whether there are kernels for it."""
-        return is_compared(data_term)
+        return has_kernels(data_term)
 
     def __len__(self) -> int:
         return len(self._pair)

@@ -39,18 +39,22 @@ def _quantile(values: NDArray[np.float32], share: float) -> float:
     """What ``np.quantile`` and ``np.median`` give, which take many times as long, most of all where a value is that of many samples."""
     place = share * (values.size - 1)
     lower = math.floor(place)
-    few = np.sort(values[:: values.size // _FEW | 1])
-    k, margin = round(share * (few.size - 1)), math.ceil(_DEVIATIONS * math.sqrt(few.size * share * (1 - share)))
-    low, guess, high = few[max(0, k - margin)], few[k], few[min(few.size - 1, k + margin)]
-    below, upto = int(np.count_nonzero(values < guess)), int(np.count_nonzero(values <= guess))
-    if below <= lower < upto - 1:
-        return float(guess)
-    if lower < below:
-        some, rank = values[(values >= low) & (values < guess)], lower - int(np.count_nonzero(values < low))
-    else:
-        some, rank = values[(values > guess) & (values <= high)], lower - upto
-    if not 0 <= rank < some.size - 1:  # the few are not like the others, or the place lies between two ranges
-        some, rank = values, lower
+    some, rank = _around(values, share, lower) if values.size > 4 * _FEW else (values, lower)
     ordered = np.partition(some, rank)
     above = float(ordered[rank + 1 :].min()) if rank + 1 < some.size else float(ordered[rank])
     return float(ordered[rank]) + (place - lower) * (above - float(ordered[rank]))
+
+
+def _around(values: NDArray[np.float32], share: float, rank: int) -> tuple[NDArray[np.float32], int]:
+    """Few of the values, which hold that of ``rank`` among all and the next, and its rank among these; where that fails all of them."""
+    few = np.sort(values[:: (values.size // _FEW) | 1])  # every odd one, so that not all are of the same columns
+    k, margin = round(share * (few.size - 1)), math.ceil(_DEVIATIONS * math.sqrt(few.size * share * (1 - share)))
+    low, guess, high = few[max(0, k - margin)], few[k], few[min(few.size - 1, k + margin)]
+    below, upto = int(np.count_nonzero(values < guess)), int(np.count_nonzero(values <= guess))
+    if below <= rank < upto - 1:
+        return np.array([guess, guess]), 0
+    if rank < below:
+        some, found = values[(values >= low) & (values < guess)], rank - int(np.count_nonzero(values < low))
+    else:
+        some, found = values[(values > guess) & (values <= high)], rank - upto
+    return (some, found) if 0 <= found < some.size - 1 else (values, rank)

@@ -36,7 +36,8 @@ def curve_samples(term, sizes, lanes, count, matrix):
 
 
 def floor_of_row(term, channels):
-    """What a row of the fixed image, ``(C, columns)``, adds to the floor of a data term, and what it costs to miss that."""
+    """What a row of the fixed image, ``(C, columns)``, adds to the floor of a data term, and what to the cost of missing all of it: floor
+    times price."""
     raise NotImplementedError("each data term has a compiled one")
 
 

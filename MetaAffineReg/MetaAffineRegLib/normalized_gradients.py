@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .data_terms import CONTENT_FLOOR, DataTerm, total, total_in_parts
+from .data_terms import CONTENT_FLOOR, DataTerm, total
 
 LEAST_EDGES = 1e-12  # of |T_f| |T_m|; below it there are no two lines
 
@@ -66,7 +66,7 @@ class NormalizedGradients(DataTerm):
         return entries_of(u) / (u.square().sum(1, keepdim=True) + self.edge**2)
 
     def floor_and_price(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
-        floor = CONTENT_FLOOR * total_in_parts(lambda part: part[:, -1] * part[:, :-1].square().sum(1).square(), fixed)
+        floor = CONTENT_FLOOR * total(fixed[:, -1] * fixed[:, :-1].square().sum(1).square())
         return floor, torch.ones_like(floor)
 
     def curvature_roots(self, fixed: Tensor, warped: Tensor, matrix: Tensor) -> Iterator[Tensor]:

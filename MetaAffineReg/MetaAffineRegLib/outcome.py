@@ -45,7 +45,7 @@ class Evidence:
         looks = x.new_full((len(x), 3), torch.nan)
         return cls(far, far[:, None].expand(-1, 2), torch.zeros_like(far), far, far, looks, far, x, torch.zeros_like(far, dtype=torch.bool))
 
-    def in_numbers(self) -> "Evidence":
+    def on_cpu(self) -> "Evidence":
         """This one on the CPU, figures in float64."""
         numbers = {field.name: getattr(self, field.name).cpu() for field in fields(self)}
         return Evidence(**{name: found if found.dtype == torch.bool else found.double() for name, found in numbers.items()})

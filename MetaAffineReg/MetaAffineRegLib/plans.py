@@ -27,10 +27,11 @@ class Plan:
     (None: the values on the second do); basins: how many stay for the third and for the fourth level; margins: of the starts and
     of these basins only such whose value is that close to the best; features: of the search; coarse, fine: data terms of the first two
     and of the last two levels; gamma: weight of the regularizer; curvature: whether the Gauss-Newton matrix is the initial Hessian of
-    L-BFGS; witness: data term whose values at the result tell how sure it is, None for those of fine; sees: data term whose gradients
-    the learned steps see, None for that of their training; looks_again: whether the evidence is to tell where the coarse term would have
-    the result, and where a quarter of the rows; every: on the finest grid one row in so many counts; corrects: whether intensities, once
-    corrected, may settle it there; else_nothing: whether what they do not settle is left at that, without evidence.
+    L-BFGS; witness: data term whose values at the result tell how sure it is, None for those of fine; reads_all: whether
+    learned steps see what is compared even if they learned from something else, and lead where there is led; looks_again: whether the
+    evidence is to tell where the coarse term would have the result, and where a quarter of the rows; every: on the finest grid one row in
+    so many counts; corrects: whether intensities, once corrected, may settle it there; else_nothing: whether what they do not settle is
+    left at that, without evidence.
     """
 
     rotations: int = 20
@@ -54,7 +55,7 @@ class Plan:
     gamma: float = 1.0
     curvature: bool = True
     witness: DataTerm | None = None
-    sees: DataTerm | None = None
+    reads_all: bool = False
     looks_again: bool = False
     every: int = 1
     corrects: bool = False
@@ -115,19 +116,11 @@ PLANS: dict[tuple[Look, int], Plan] = {
     **{(look, 2): replace(_EDGES_2D, fine=term, witness=_EDGES_2D.fine, corrects=False) for look, term in _TERMS.items()},
     **{(look, 3): replace(_EDGES_3D, fine=term, witness=_EDGES_3D.fine, every=1, corrects=False) for look, term in _TERMS.items()},
 }
-# Less of everything.  A second search by edges has what the first has found besides; of slices of another contrast what corrected
-# intensities can settle is mostly found, and nothing stays of the others.
-SECOND = replace(
-    PLANS["edges", 2],
-    rotations=18,
-    search=0,
-    polished=18,
-    starts=8,
-    unlearned_starts=8,
-    sieved=8,
-    basins=(2, 2),
-)
-QUICK = replace(SECOND, fine=PLANS["faint-edges", 2].fine, sieved=6, basins=(2, 1), else_nothing=True)
+_LESS_2D = replace(_EDGES_2D, rotations=18, search=0, polished=18, starts=8, unlearned_starts=8)
+# A second search by edges, by dimension: it has what the first has found besides, and needs less in the plane.
+SECOND: dict[int, Plan] = {2: replace(_LESS_2D, sieved=8, basins=(2, 2)), 3: PLANS["edges", 3]}
+# Slices that corrected intensities can settle are mostly found by little; of the others nothing stays.
+QUICK = replace(_LESS_2D, fine=_FAINT_EDGES_2D.fine, sieved=6, basins=(2, 1), else_nothing=True)
 # More of everything; by intensities in space it would take a minute.
 THOROUGH: dict[tuple[Look, int], Plan] = {
     ("intensities", 2): Plan(

@@ -305,8 +305,8 @@ def _register_batch(
         outcome = robust_until_sure(grids, levels, start, network, *searched)
     else:
         outcome = single_start(grids, levels, start, settings.method, network, settings.freedom, settings.outside, report)
-    found = outcome.evidence
-    confidences = _confidences(found, frames, levels[-1], settings.data_term) if found else [None] * len(frames)
+    evidence = outcome.evidence
+    confidences = _confidences(evidence, frames, levels[-1], settings.data_term) if evidence else [None] * len(frames)
     seconds = preparation + (time.perf_counter() - started) / len(frames)
     common = {"seconds": seconds, "device": str(device), "method": settings.method, "model": model.name if model else None}
     return [

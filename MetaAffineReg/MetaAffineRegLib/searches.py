@@ -1,11 +1,11 @@
 """Where robust is not sure of its result it searches again, and otherwise: most pairs are easy, and the few others get the time.
 
 By itself (``auto``) it compares intensities first, which is fast and exact, and where this leaves doubt, edges, which neither
-another contrast nor a cropped image disturbs.  Where the images differ in brightness, it compares edges first, of slices faint ones
-too, first in a quick search, and where these have most likely failed, strong ones alone: intensities would draw such a pair aside, and
-be sure of it, unless they are corrected, which they are where edges have led.  Each search takes along what those before it have found,
-so that edges judge between two things that were found.  A result that has most likely failed even then is searched for thoroughly.  The
-more probable result stays, never one by intensities as they are where the images differ in brightness.
+another contrast nor a cropped image disturbs, of slices by a lighter search.  Where the images differ in brightness, it compares edges
+first, of slices faint ones too, first in a quick search, and where these have most likely failed, strong ones alone: intensities would
+draw such a pair aside, and be sure of it, unless they are corrected, which they are where edges have led.  Each search takes along what
+those before it have found, so that edges judge between two things that were found.  A result that has most likely failed even then is
+searched for thoroughly.  The more probable result stays, never one by intensities as they are where the images differ in brightness.
 """
 
 from dataclasses import dataclass, replace
@@ -115,7 +115,7 @@ def _searches(data_term: DataTermChoice, grids: PairGrids, levels: tuple[int, ..
             _Search("", PLANS["intensities", d], _SURE, ~different),
             *quick,
             _Search("", PLANS[faint, d], _SURE, different),
-            _Search("second search: ", SECOND if d == 2 else PLANS["edges", d], _SURE, ~different),
+            _Search("second search: ", SECOND[d], _SURE, ~different),
             *([_Search("second search: ", PLANS["edges", d], AMBIGUOUS, different)] if faint != "edges" else []),
             _Search("second search: ", PLANS["intensities", d], _SURE_BY_EDGES, different, proposes=True),
             _Search("third search: ", PLANS[faint, d], _SURE_BY_EDGES, different, settles=True),

@@ -109,7 +109,7 @@ class Stages:
     def _followed(self, network: Initializer, trajectory: Trajectory, pair: Tensor, number: int) -> Trajectory:
         """Through the steps of a level of the network, compiled for the CPU where the criterion is."""
         config = network.config
-        size, term = config.levels[number], self.plan.sees or (self.plan.coarse if self.reads(network) else config.data_terms[0])
+        size, term = config.levels[number], self.plan.coarse if self.reads(network) else config.data_terms[0]
         objective = self.grids.objective(size, term).select(pair)
         self.count(pair, config.steps * config.evaluations * self.grids.cost(size))
         if isinstance(objective, BatchCriterion):
@@ -124,8 +124,8 @@ class Stages:
         return self.judged(Candidates(parameters.maps(parameters.origin), found.pair, found.value), self.levels[1])
 
     def reads(self, network: Initializer) -> bool:
-        """Whether the network has learned to read what is compared."""
-        return self.plan.coarse in network.config.data_terms
+        """Whether the network has learned to read what is compared, or the plan has it read that."""
+        return self.plan.reads_all or self.plan.coarse in network.config.data_terms
 
     def judged(self, found: Candidates, size: int, every: int = 1) -> Candidates:
         """With values on the grid of ``size``, of which only one row in ``every`` counts."""

@@ -6,12 +6,11 @@ import sys
 
 import torch
 from measuring import add_data_arguments, check_data_arguments, header, machine, number, row, share
-from planned import run_plan
+from planned import DEFAULT, dimension_of, plan_of, run_plan
 from scoring import read_pairs
 
 from MetaAffineRegLib.data_terms import UnexplainedContent, mean_squares, overlap_mean_squares, unexplained_content
 from MetaAffineRegLib.errors import InputError
-from MetaAffineRegLib.plans import PLANS, Plan
 
 TASKS = ("hands", "brain", "mri", "mri-affine", "mri-180", "mri-crop")
 _ALL = (torch.inf, torch.inf, torch.inf)
@@ -68,12 +67,9 @@ def run(arguments: argparse.Namespace) -> list[str]:
     check_data_arguments(arguments)
     pairs = {task: read_pairs(arguments.data / task, arguments.first) for task in arguments.tasks}
     count = {task: len(found) for task, found in pairs.items()}
-    dimensions = {found[0].fixed.geometry.dimension for found in pairs.values()}
-    if len(dimensions) > 1:
-        raise InputError("The tasks mix slices and volumes; give those of one dimension.")
-    (d,) = dimensions
+    d = dimension_of(pairs)
     for task in arguments.tasks:
-        run_plan(pairs[task][:8] if d == 2 else pairs[task][:1], _plan(task, d), arguments.device)  # warm
+        run_plan(pairs[task][:8] if d == 2 else pairs[task][:1], plan_of(task, d), arguments.device)  # warm
     changes = list((CHANGES if d == 2 else CHANGES_IN_SPACE).items())
     wanted = range(len(changes)) if arguments.changes is None else arguments.changes
     if not all(0 <= number_of < len(changes) for number_of in wanted):
@@ -82,8 +78,8 @@ def run(arguments: argparse.Namespace) -> list[str]:
     for name, change in (changes[number_of] for number_of in wanted):
         cells, evaluations, milliseconds = [], [], []
         for task in arguments.tasks:
-            plan = None if change is None else dataclasses.replace(_plan(task, d), **change)  # type: ignore[arg-type]
-            done = run_plan(pairs[task], plan, arguments.device, learned=name != _NO_NETWORK)
+            plan = None if change is None else dataclasses.replace(plan_of(task, d), **change)  # type: ignore[arg-type]
+            done = run_plan(pairs[task], plan, arguments.device, None if name == _NO_NETWORK else DEFAULT)
             cells.append(f"{100 * float(done.errors.right.mean()):.1f} %")
             evaluations.append(done.evaluations)
             milliseconds.append(done.milliseconds)
@@ -99,8 +95,3 @@ def run(arguments: argparse.Namespace) -> list[str]:
         *header("change", *arguments.tasks, "evaluations", "ms a pair"),
         *lines,
     ]
-
-
-def _plan(task: str, dimension: int) -> Plan:
-    """That of one search: by edges where the contrasts differ."""
-    return PLANS["edges" if task.endswith("-contrast") else "intensities", dimension]

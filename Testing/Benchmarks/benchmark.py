@@ -11,6 +11,7 @@ import calibration
 import capture_range
 import contrasts
 import landmarks
+import networks
 import own_images
 import panel_latency
 import real_pairs
@@ -29,6 +30,7 @@ BENCHMARKS: dict[str, tuple[ModuleType, str]] = {
     "tables": (tables, "all methods on all tasks, beside the figures that the paper prints"),
     "contrasts": (contrasts, "three dimensions and other contrasts"),
     "terms": (terms, "every data term on the same pairs, and which one is picked"),
+    "networks": (networks, "the learned steps of several networks, by what is compared"),
     "real": (real_pairs, "real volumes with a known transform, from random poses"),
     "acquisitions": (acquisitions, "thick slices, oblique directions, other voxels and fields of view, other organs, from random poses"),
     "subjects": (subjects, "heads of different people, by loops and by overlap of tissues"),

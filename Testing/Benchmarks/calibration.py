@@ -16,7 +16,7 @@ from measuring import add_data_arguments, check_data_arguments, header, machine,
 from planned import run_plan
 from scoring import read_pairs
 
-from MetaAffineRegLib.confidence import CALIBRATION, OK, by_kind, features, not_the_runner_up
+from MetaAffineRegLib.confidence import CALIBRATION, OK, features, not_the_runner_up, rows_by_kind
 from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.files import written_together
 from MetaAffineRegLib.outcome import Evidence
@@ -124,16 +124,17 @@ def _changes(dimension: int) -> list[dict[str, object]]:
 def _learn(taught: Lessons, kind: str, evidences: list[Evidence], right: list[bool], on_purpose: bool) -> None:
     """Add results, of corrected intensities those alone that these settle."""
     first = 0
-    for evidence in evidences:
+    for evidence in (one.on_cpu() for one in evidences):
         rows = torch.arange(len(evidence.margin))
         if kind.startswith(_CORRECTED):
-            rows = by_kind(evidence).get(kind, rows[:0])
+            rows = rows_by_kind(evidence).get(kind, rows[:0])
         known = evidence.select(rows)
         taught.seen += features(known, kind).tolist()
-        taught.lead += not_the_runner_up(known.margin.double()).tolist()
+        taught.lead += not_the_runner_up(known.margin).tolist()
         taught.right += [right[first + row] for row in rows.tolist()]
         taught.worth += [_ON_PURPOSE.get(kind, 1.0) if on_purpose else 1.0] * len(rows)
         first += len(evidence.margin)
+    assert first == len(right)
 
 
 def fit(x: np.ndarray, y: np.ndarray, worth: np.ndarray) -> np.ndarray:

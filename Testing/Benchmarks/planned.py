@@ -1,7 +1,7 @@
 """Runs of the method robust with a plan of one's own: what ``register`` does, and more or less is tried."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +11,16 @@ from scoring import Errors, KnownPair, errors
 from MetaAffineRegLib.backends import choose_backend
 from MetaAffineRegLib.checkpoint import load
 from MetaAffineRegLib.devices import choose_device
+from MetaAffineRegLib.errors import InputError
 from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.grids import PairGrids
 from MetaAffineRegLib.outcome import Evidence
-from MetaAffineRegLib.plans import Plan
+from MetaAffineRegLib.plans import PLANS, Plan
 from MetaAffineRegLib.registration import DEFAULT_MODEL, LEVELS
 from MetaAffineRegLib.robust import robust
 from MetaAffineRegLib.searches import robust_until_sure
 
+DEFAULT = "the default one"  # stands for the name of the default model of a dimension
 _TOGETHER = {2: 32, 3: 1}  # pairs
 
 
@@ -33,13 +35,13 @@ class PlannedRun:
 
 
 @torch.no_grad()
-def run_plan(pairs: Sequence[KnownPair], plan: Plan | None, device: str, learned: bool = True) -> PlannedRun:
+def run_plan(pairs: Sequence[KnownPair], plan: Plan | None, device: str, model: str | None = DEFAULT) -> PlannedRun:
     """Register pairs by ``plan`` and all rotations; None: as ``register`` does, further searches and all.
 
-    learned: with the default model."""
+    model: name or file, ``DEFAULT``, None for no network."""
     on = choose_device(device)
     dimension = pairs[0].fixed.geometry.dimension
-    name = DEFAULT_MODEL.get(("robust", dimension)) if learned else None
+    name = DEFAULT_MODEL.get(("robust", dimension)) if model == DEFAULT else model
     network = load(name).network if name else None
     sizes = tuple(sorted({*LEVELS[dimension], *(network.config.levels if network else ())}))
     transforms, evidence, evaluations = [], [], []
@@ -59,3 +61,16 @@ def run_plan(pairs: Sequence[KnownPair], plan: Plan | None, device: str, learned
         evaluations.append(outcome.evaluations)
     milliseconds = (time.perf_counter() - started) / len(pairs) * 1000
     return PlannedRun(errors(list(pairs), transforms), evidence, float(torch.cat(evaluations).mean()), milliseconds)
+
+
+def dimension_of(pairs: Mapping[str, Sequence[KnownPair]]) -> int:
+    """That of the pairs of all tasks; raises InputError where they are not of one."""
+    dimensions = {found[0].fixed.geometry.dimension for found in pairs.values()}
+    if len(dimensions) > 1:
+        raise InputError("The tasks mix slices and volumes; give those of one dimension.")
+    return dimensions.pop()
+
+
+def plan_of(task: str, dimension: int) -> Plan:
+    """That of one search: by edges where the contrasts differ."""
+    return PLANS["edges" if task.endswith("-contrast") else "intensities", dimension]

@@ -27,6 +27,7 @@ import paper
 import pictures
 import tables
 from measuring import Outcome, Run, measure
+from planned import DEFAULT
 from scoring import errors, read_pairs
 
 GEOMETRY = lattice((40, 40, 1), (3.0, 3.0, 3.0))
@@ -275,9 +276,9 @@ def test_ablation_takes_the_changes_of_the_dimension_and_edges_where_contrasts_d
     write_task(tmp_path / "v-crop", SOLID, (10,), (4, -3, 0))
     plans, with_network = [], []
 
-    def planned(pairs, plan, device, learned=True):
+    def planned(pairs, plan, device, model=DEFAULT):
         plans.append(plan)
-        with_network.append(learned)
+        with_network.append(model)
         return SimpleNamespace(errors=errors(pairs, [pair.truth for pair in pairs]), evaluations=3.0, milliseconds=5.0)
 
     monkeypatch.setattr(ablation, "run_plan", planned)
@@ -285,13 +286,13 @@ def test_ablation_takes_the_changes_of_the_dimension_and_edges_where_contrasts_d
     assert cells(lines, "classical: no learned steps, L-BFGS over rigid maps from the same starts") == ["100.0 %", "100.0 %", "3", "5"]
     assert [plan and plan.coarse for plan in plans[6:8]] == [PLANS["edges", 3].coarse, PLANS["intensities", 3].coarse]
     assert {plan.led for plan in plans[8:10]} == {None} and plans[2:6] == [None] * 4
-    assert with_network == [True] * 4 + [False] * 2 + [True] * (len(with_network) - 6)
+    assert with_network == [DEFAULT] * 4 + [None] * 2 + [DEFAULT] * (len(with_network) - 6)
 
 
 def test_ablation_of_some_changes_and_of_none_that_there_is(tmp_path, monkeypatch, capsys):
     write_task(tmp_path / "v-crop", SOLID, (10,), (4, -3, 0))
     done = SimpleNamespace(errors=errors(read_pairs(tmp_path / "v-crop"), [np.eye(4)]), evaluations=3.0, milliseconds=5.0)
-    monkeypatch.setattr(ablation, "run_plan", lambda pairs, plan, device, learned=True: done)
+    monkeypatch.setattr(ablation, "run_plan", lambda pairs, plan, device, model=DEFAULT: done)
     lines = run(ablation, tmp_path, "--tasks", "v-crop", "--changes", "2", "0")
     names = [line.split("|")[1].strip() for line in lines if line.startswith("|")][2:]
     assert names == [list(ablation.CHANGES_IN_SPACE)[number] for number in (2, 0)]

@@ -2,9 +2,7 @@
 
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from core.made_files import write_task
@@ -28,18 +26,14 @@ def tasks(tmp_path):
 
 @pytest.fixture
 def stand_ins(monkeypatch):
-    """Results that are so many px off by data term and task, and right ones with learned steps only."""
+    """Results that are so many px off by data term and task."""
     off = {"edges": {"plain": [0, 0, 5], "contrast": [0, 0, 0]}, "auto": {"plain": [0, 0, 5], "contrast": [0, 5, 5]}}
     said = ["ok", "failed", "failed"]
 
     def measured(pairs, run, device, label):
         return outcome_of(pairs, off.get(run.data_term, {}).get(label, [5, 5, 5]), status=said, probability=[0.9, 0.1, 0.1])
 
-    def planned(pairs, plan, device):
-        return SimpleNamespace(errors=SimpleNamespace(right=np.full(len(pairs), plan.learned)))
-
     monkeypatch.setattr(terms, "measure", measured)
-    monkeypatch.setattr(terms, "run_plan", planned)
 
 
 def test_rows_count_right_and_flagged_results_of_each_data_term(tasks, stand_ins):
@@ -56,14 +50,6 @@ def test_rows_count_right_and_flagged_results_of_each_data_term(tasks, stand_ins
 def test_where_no_term_is_ahead_that_is_said(tasks, stand_ins):
     _, lines = command(terms, "--data", tasks, "--tasks", "plain")
     assert lines[11] == "No single term is ahead of auto on any task."
-
-
-def test_learned_steps_are_shown_beside_each_term(tasks, stand_ins):
-    _, lines = command(terms, "--data", tasks, "--tasks", "plain")
-    assert [cells(line) for line in lines[-6:]] == [
-        [look, "0 of 3; 3 of 3"]
-        for look in ("intensities", "edges", "faint-edges", "correlation", "local-correlation", "mutual-information")
-    ]
 
 
 def test_folder_without_pairs_is_refused_before_anything_runs(tasks, stand_ins, capsys):

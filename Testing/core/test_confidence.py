@@ -1,6 +1,7 @@
 """The word on a result: more left unexplained, a closer runner-up and a longer way back make it less sure, and never no number."""
 
 import math
+from dataclasses import fields
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from MetaAffineRegLib.confidence import AMBIGUOUS, OK, probability_of_success, s
 from MetaAffineRegLib.outcome import Evidence
 
 
-def probability(unexplained=0.05, margin=0.3, consistency=0.05, lesser=None, kind="intensities-2d", coarse=0.05, rows=0.05, structure=0.01):
+def evidence_of(unexplained=0.05, margin=0.3, consistency=0.05, lesser=None, kind="intensities-2d", coarse=0.05, rows=0.05, structure=0.01):
     """``lesser``: of the shares that are left unexplained of one image; both are as the whole where it is not given; ``coarse``, ``rows``:
     how far away other looks have the result; ``structure``: what corrected intensities leave of it."""
     unexplained, margin, consistency, overlap = (
@@ -20,8 +21,12 @@ def probability(unexplained=0.05, margin=0.3, consistency=0.05, lesser=None, kin
     looks = torch.tensor([[coarse, rows, float(unexplained)] if kind.startswith("faint") else [math.nan] * 3], dtype=torch.float64)
     left = torch.tensor([structure if kind.startswith("corrected") else math.inf], dtype=torch.float64)
     runner_up, edges = identity(1, int(kind[-2])), torch.tensor(["edges" in kind])
-    evidence = Evidence(unexplained, sides, overlap, margin, consistency, looks, left, runner_up, edges)
-    return float(probability_of_success(evidence))
+    return Evidence(unexplained, sides, overlap, margin, consistency, looks, left, runner_up, edges)
+
+
+def probability(*figures, **named):
+    """Of one result, see ``evidence_of``."""
+    return float(probability_of_success(evidence_of(*figures, **named)))
 
 
 KINDS = pytest.mark.parametrize("kind", ["intensities-2d", "edges-2d", "faint-edges-2d", "intensities-3d", "edges-3d"])
@@ -81,3 +86,15 @@ def test_statuses_are_in_their_order():
     assert 0 < AMBIGUOUS < OK < 1
     assert [status_of(number) for number in (0.0, AMBIGUOUS, OK, 1.0)] == ["failed", "ambiguous", "ok", "ok"]
     assert status_of(OK - 1e-9) == "ambiguous"
+
+
+def test_results_of_a_batch_are_those_of_each_alone():
+    """Of all kinds side by side, whatever their order, on the right scale where nothing was found, and none of none."""
+    kinds = ("intensities-2d", "edges-2d", "faint-edges-2d", "corrected-2d")
+    evidences = [evidence_of(0.02 * (k + 1), 0.01 * k, 0.1 * k, kind=kind) for k, kind in enumerate(kinds * 2)]
+    evidences.append(Evidence.of_nothing(identity(1, 2)))
+    joined = Evidence(**{field.name: torch.cat([getattr(one, field.name) for one in evidences]) for field in fields(Evidence)})
+    found = probability_of_success(joined)
+    assert found.tolist() == pytest.approx([float(probability_of_success(one)) for one in evidences], rel=1e-12)
+    assert len(set(found.tolist())) == len(evidences) and float(found[-1]) == 0
+    assert len(probability_of_success(joined.select(torch.zeros(0, dtype=torch.long)))) == 0

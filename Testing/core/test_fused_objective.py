@@ -13,10 +13,11 @@ from core.made_images import affine, distance, lattice, made
 from MetaAffineRegLib import backends
 from MetaAffineRegLib.affine import identity
 from MetaAffineRegLib.backends import choose_backend
-from MetaAffineRegLib.data_terms import mean_squares, overlap_mean_squares, unexplained_content, unexplained_detail
+from MetaAffineRegLib.compiled_floors import floor_and_price
+from MetaAffineRegLib.data_terms import mean_squares, overlap_mean_squares, unexplained_content, unexplained_detail, unexplained_sides
 from MetaAffineRegLib.errors import Cancelled, InputError
 from MetaAffineRegLib.freedom import FREEDOMS, freedom
-from MetaAffineRegLib.fused_images import FusedImages
+from MetaAffineRegLib.fused_images import FusedImages, rows_of
 from MetaAffineRegLib.fused_objective import FusedObjective
 from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.normalized_gradients import normalized_gradients
@@ -26,10 +27,8 @@ from MetaAffineRegLib.registration import Settings, register
 from MetaAffineRegLib.regularizer import Distortion
 
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3])
-TERMS = pytest.mark.parametrize(
-    "term",
-    [mean_squares, overlap_mean_squares, unexplained_content, unexplained_detail, normalized_gradients],
-)
+COMPARED = (mean_squares, overlap_mean_squares, unexplained_content, unexplained_detail, normalized_gradients)
+TERMS = pytest.mark.parametrize("term", COMPARED)
 SIZE = {2: 40, 3: 20}
 LARGE = {2: 280, 3: 30}  # of several slabs, and of rows longer than a block
 SHIFTS = {"inside": 0.05, "border": 0.9, "below the floor": 1.7, "outside": 2.5}
@@ -89,6 +88,23 @@ def test_numbers_are_those_of_the_formula(d, term, place, regularized):
     near(fused.value(x), value, 5e-7)
     if place != "outside":
         assert float(gradient.abs().max()) > 1e-4
+
+
+@DIMENSIONS
+@pytest.mark.parametrize("every", [1, 2, 3, 4])
+@pytest.mark.parametrize("term", [*COMPARED, *unexplained_sides])
+def test_floors_are_those_of_the_formula(d, every, term):
+    """Of the rows that count, of one image that shows nothing too."""
+    fixed = images(d, 3)[0]
+    fixed[2] = 0
+    channels = term.fixed_channels(fixed)
+    floor, price = floor_and_price(channels.flatten(2, -2).numpy(), channels.shape[-2], term, every)
+    expected, cost = term.floor_and_price(channels * rows_of(channels, every))
+    if term is mean_squares:
+        expected = rows_of(channels, every).expand_as(channels[0, 0]).double().sum().expand(3)
+    torch.testing.assert_close(floor, expected, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(price[:2], cost[:2], rtol=1e-6, atol=1e-9)
+    assert torch.isfinite(price).all()
 
 
 @DIMENSIONS

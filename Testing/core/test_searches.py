@@ -66,7 +66,7 @@ def test_only_pairs_that_are_not_sure_are_searched_again(plans, monkeypatch, dat
     sure = (probability_of_success(alone.evidence) > searches._SURE).tolist()
     assert sure == [True, False, True]
     outcome = robust_until_sure(*settings(pairs), data_term)
-    assert plans == [(3, INTENSITIES), (1, SECOND if data_term == "auto" else thorough)]
+    assert plans == [(3, INTENSITIES), (1, SECOND[2] if data_term == "auto" else thorough)]
     torch.testing.assert_close(outcome.x[[0, 2]], alone.x[[0, 2]], rtol=0, atol=0)
     assert (outcome.evaluations > alone.evaluations).tolist() == [False, True, False]
     assert probability_of_success(outcome.evidence)[1] >= probability_of_success(alone.evidence)[1]
@@ -84,7 +84,7 @@ def test_what_has_failed_by_edges_is_searched_thoroughly(plans, monkeypatch, dat
     if data_term == "edges":  # the strangers differ in brightness
         assert plans == [(1, EDGES), (1, QUICK), (1, FAINT_EDGES), (1, thorough)]
     else:  # the first pair, the second, and both again, the second by strong edges; what it found is settled
-        first, again = [(1, INTENSITIES), (1, FAINT_EDGES)], [(1, SECOND), (1, EDGES)]
+        first, again = [(1, INTENSITIES), (1, FAINT_EDGES)], [(1, SECOND[2]), (1, EDGES)]
         assert plans == [first[0], (1, QUICK), first[1], *again, *first, (1, thorough)]
     assert status_of(float(probability_of_success(outcome.evidence)[1])) == "failed"
     assert any(stage.startswith("thorough search: ") for stage, _ in told)
@@ -219,7 +219,7 @@ def test_what_was_found_before_is_taken_along(stand_in):
     results += [(0.5, 0.5), (0.99, 0.5)]
     outcome = robust_until_sure(*settings([EASY]))
     (first, nothing), (second, known) = tried
-    assert (first, second, nothing) == (INTENSITIES, SECOND, None)
+    assert (first, second, nothing) == (INTENSITIES, SECOND[2], None)
     torch.testing.assert_close(known.x[0], outcome.x[0])
     assert known.pair.tolist() == [0]  # the best is the latest
 
