@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from .compiled_lbfgs import criterion, damped_inverse, gauss_newton, problem_of, sum_slabs
+from .compiled_lbfgs import damped_inverse
+from .compiled_objective import criterion, gauss_newton, problem_of, sum_slabs
 from .compiling import compiled, fast
 from .fused_objective import FusedObjective
 from .initializer import LONGEST_STEP, RAW_SCALE, Initializer, Trajectory
@@ -109,7 +110,7 @@ def _follow_one(kind, layers, term, sizes, problem, start, u, hidden, memory, wo
     d, width, slabs = len(sizes), len(hidden), slab_count(sizes)
     n = d * (d + 1)
     x, by_entry, gradient, step = np.empty((d, d + 1)), np.empty(n), np.empty(n), np.zeros(n)
-    sums, matrices = np.empty((slabs, 2, 1 + n)), np.empty((slabs, n, n))
+    sums, matrices, small = np.empty((slabs, 2, 1 + n)), np.empty((slabs, n, n)), np.empty((5, 3, 3))
     features, seen, gates, change = np.empty(layers.into.shape[1]), np.empty(2 * width), np.empty(4 * width), np.empty(len(layers.out))
     for k in range(len(layers.gates)):
         _compose(start, u, x)
@@ -117,7 +118,7 @@ def _follow_one(kind, layers, term, sizes, problem, start, u, hidden, memory, wo
             sum_slabs(term, sizes, problem, x, 0, slabs, work, sums, matrices)
         else:
             sum_slabs(term, sizes, problem, x, 0, slabs, work, sums, None)
-        _, divisor = criterion(sums, problem, x, by_entry)
+        _, divisor = criterion(sums, problem, x, by_entry, small)
         for i in range(d):
             for j in range(d + 1):
                 gradient[i * (d + 1) + j] = 0

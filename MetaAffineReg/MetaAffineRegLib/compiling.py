@@ -16,7 +16,7 @@ logging.getLogger("numba").setLevel(logging.WARNING)
 _FOLDER = kernel_cache.folder()
 LEAN = {"_nrt": False}  # the option with which numba compiles its own string routines
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
-FAST = {**LEAN, "fastmath": FASTMATH}
+FAST = {**LEAN, "fastmath": FASTMATH, "forceinline": True}
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -28,9 +28,14 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def lean(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``compiled``, of a function that makes no array: references to arrays are not counted, which every slice of a row would pay for, and
+    """``compiled``, of a function that makes no array and returns none: references to arrays are not counted, which every slice of a row would pay for, and
     most where threads share the arrays."""
     return _compiled(function, **LEAN)
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``lean``, of a function whose code is put where it is called: each array that is handed over costs seven numbers."""
+    return _compiled(function, **LEAN, forceinline=True)
 
 
 def fast(function: Callable[..., Any]) -> Callable[..., Any]:

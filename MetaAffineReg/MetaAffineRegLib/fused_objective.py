@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from . import compiled_lbfgs, data_terms, kernels, threads
+from . import compiled_freedom, compiled_lbfgs, compiled_objective, data_terms, kernels, threads
 from .coverage_bounds import everywhere
 from .data_terms import DataTerm
 from .freedom import Freedom, GroupFreedom
@@ -73,7 +73,7 @@ class FusedObjective:
         of_slabs = self._room_for_matrices(maps)
         values, gradients, divisors = self._criteria(maps, self._sums(maps, of_slabs))
         matrices = np.empty((len(x), n, n))
-        compiled_lbfgs.gauss_newtons(self._problems, self._pair.numpy(), maps, of_slabs, divisors, matrices)
+        compiled_objective.gauss_newtons(self._problems, self._pair.numpy(), maps, of_slabs, divisors, matrices)
         return torch.from_numpy(values), torch.from_numpy(gradients).view_as(x), torch.from_numpy(matrices)
 
     def shares(self, x: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class FusedObjective:
         evaluation is shared out."""
         p = freedom.origin.clone().contiguous()
         base = _array(freedom.base if isinstance(freedom, GroupFreedom) else p.new_zeros(len(p), 0, 0))
-        kind = {"affine": compiled_lbfgs.AFFINE, "rigid": compiled_lbfgs.RIGID, "similarity": compiled_lbfgs.SIMILARITY}[freedom.name]
+        kind = {"affine": compiled_freedom.AFFINE, "rigid": compiled_freedom.RIGID, "similarity": compiled_freedom.SIMILARITY}[freedom.name]
         few_and_large = self._slabs > 1 and threads.allowed() > 1 and len(p) < threads.allowed() * _FEW
         minimize = self._minimize_by_slabs if few_and_large else self._minimize_by_problems
         found = minimize(kind, base, p.numpy(), (iterations, unit, curved, tolerance), check)
@@ -112,8 +112,10 @@ class FusedObjective:
     def _minimize_by_slabs(self, kind: int, base: Array, p: Array, how: How, check: Callable[[], None]) -> tuple[Array, Array]:
         """The same numbers, all problems taking each step together."""
         d, (iterations, unit, curved, tolerance) = len(self._images.sizes), how
-        states = [compiled_lbfgs.descent(kind, d, *each, curved) for each in zip(base, p, strict=True)]
-        problems = [compiled_lbfgs.problem_of(self._problems, pair) for pair in self._pair.tolist()]
+        states = [compiled_lbfgs.descent(d, p.shape[1], curved) for _ in p]
+        for state, *origin in zip(states, base, p, strict=True):
+            compiled_lbfgs.set_out(kind, d, *origin, state)
+        problems = [compiled_objective.problem_of(self._problems, pair) for pair in self._pair.tolist()]
         going = list(range(len(states)))
         while going:
             check()
@@ -129,6 +131,8 @@ class FusedObjective:
             going = [k for k, (further, _) in zip(going, arrived, strict=True) if further]
             for k in going:
                 compiled_lbfgs.depart(kind, d, base[k], states[k], unit)
+        for end, state in zip(p, states, strict=True):
+            end[:] = state.p
         return np.array([state.numbers[0] for state in states]), np.array([state.counts[0] for state in states])
 
     def problem(self) -> tuple[Any, ...]:
@@ -145,7 +149,7 @@ class FusedObjective:
 
     def _added(self, maps: Array, sums: Array, matrices: Array | None, term: Any = None) -> Array:
         threads.share_out(
-            lambda first, last: compiled_lbfgs.sum_many(term or self._term, *self.problem()[1:], maps, first, last, sums, matrices),
+            lambda first, last: compiled_objective.sum_many(term or self._term, *self.problem()[1:], maps, first, last, sums, matrices),
             len(maps) * self._slabs,
             samples=len(maps) * math.prod(self._images.sizes),
         )
@@ -158,7 +162,7 @@ class FusedObjective:
     def _criteria(self, maps: Array, sums: Array) -> tuple[Array, Array, Array]:
         """Values ``(N,)``, gradients ``(N, n)`` and divisors ``(N,)``."""
         values, gradients, divisors = np.empty(len(maps)), np.empty((len(maps), maps[0].size)), np.empty(len(maps))
-        compiled_lbfgs.criteria(self._problems, self._pair.numpy(), maps, sums, values, gradients, divisors)
+        compiled_objective.criteria(self._problems, self._pair.numpy(), maps, sums, values, gradients, divisors)
         return values, gradients, divisors
 
 

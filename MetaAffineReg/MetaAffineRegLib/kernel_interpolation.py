@@ -11,7 +11,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from .backends import BORDER
-from .compiling import FASTMATH, lean
+from .compiling import FASTMATH, inlined
 from .lanes import MOVING, SHARES
 
 _WIDTH = 8
@@ -20,7 +20,7 @@ _QUAD, _VECTOR = ir.VectorType(_SINGLE, 4), ir.VectorType(_SINGLE, _WIDTH)
 _FLAGS = tuple(FASTMATH)
 
 
-@lean
+@inlined
 def sample_moving(sizes, words, work, count, sums):
     """The channels of the moving image at the ``count`` samples of a block, a multiple of eight, to their lanes; and their derivatives
     where sums ``(2, 1 + n)`` have room for what follows from them.

@@ -11,9 +11,9 @@ import math
 import numpy as np
 
 from .backends import BORDER
-from .compiling import fast, lean
+from .compiling import fast, inlined, lean
 from .kernel_interpolation import sample_moving
-from .lanes import BLOCK, CONTENT_SLOPES, COST_SLOPES, FIXED, PLACES, PRODUCTS, SHARES, WHOLE
+from .lanes import BLOCK, CONTENT_SLOPES, COST_SLOPES, FIXED, PLACES, PRODUCTS, ROWS, SHARES, WHOLE
 
 SLAB = 1 << 14  # samples of whole rows that are summed together; slabs are added in their order, whichever threads summed them
 
@@ -85,18 +85,52 @@ def columns_between(place, lines, box, first, last):
     return (start, end) if start < end else (first, first)
 
 
+@inlined
+def _place_rows(lines, box, spans, row, count, plane, work):
+    """Of ``count`` rows of a plane from ``row`` on, with their spans, which columns are compared, first and last + 1, to work.columns, and
+    where their first columns lie, to work.begins; as ``place_row`` and ``columns_between`` have it of one."""
+    starts, ends = work.columns[0], work.columns[1]
+    for k in range(count):
+        starts[k], ends[k] = spans[k, 0], spans[k, 1]
+    for direction in range(len(box)):
+        begins, step, inverse = work.begins[direction], lines[direction, 2], lines[direction, 4]
+        begin = lines[direction, 0] + row * step + plane * lines[direction, 3]
+        if inverse == 0:
+            _narrow_all(box[direction, 0], box[direction, 1], begin, step, count, begins, starts, ends)
+        else:
+            _narrow(box[direction, 0], box[direction, 1], inverse, begin, step, count, begins, starts, ends)
+
+
 @fast
-def _lay_row(sizes, words, place, lines, first, count, row, plane, filled, lanes, offsets):
-    """Lay ``count`` samples of a row from column ``first`` on behind those of the block: the first pixel around each, where between the
-    pixels it lies, and its place; words: of a pixel."""
+def _narrow_all(low, high, begin, step, count, begins, starts, ends):
+    for i in range(count):
+        k = np.uint64(i)
+        at = begin + i * step
+        begins[k] = at
+        ends[k] = ends[k] if (low < at) & (at < high) else starts[k]
+
+
+@fast
+def _narrow(low, high, inverse, begin, step, count, begins, starts, ends):
+    for i in range(count):
+        k = np.uint64(i)
+        at = begin + i * step
+        begins[k] = at
+        one, other = (low - at) * inverse, (high - at) * inverse
+        starts[k] = max(starts[k], np.int32(math.ceil(min(max(min(one, other), -1.0), 1e6))))
+        ends[k] = min(ends[k], np.int32(math.floor(min(max(max(one, other), -1.0), 1e6))) + np.int32(1))
+
+
+@fast
+def _lay_row(sizes, words, x, y, z, lines, first, sixteens, row, plane, filled, lanes, offsets):
+    """Lay the samples of a row from column ``first`` on, which lies at x, y and z, behind those of the block, so many times 16: the
+    first pixel around each, where between the pixels it lies, and its place; words: of a pixel."""
     d, begin = len(sizes), np.uint64(filled)
     across = np.int32(words * (sizes[d - 1] + 2 * BORDER))
     area = np.int32(across * (sizes[d - 2] + 2 * BORDER))
     dx, dy, dz = np.float32(lines[0, 1]), np.float32(lines[1, 1]), np.float32(lines[2, 1])
-    x, y = np.float32(place[0] + first * lines[0, 1] + BORDER), np.float32(place[1] + first * lines[1, 1] + BORDER)
-    z = np.float32(place[2] + first * lines[2, 1] + BORDER)
     start, y_of_all, z_of_all = np.float32(first), np.float32(row), np.float32(plane)
-    for i in range((count + 7) // 8 * 8):  # the next row lies on what is too much
+    for i in range(16 * sixteens):
         here, steps = begin + np.uint64(i), np.float32(np.int32(i))
         px, py = x + steps * dx, y + steps * dy
         ix, iy = np.int32(px), np.int32(py)
@@ -149,15 +183,6 @@ def rows_of_slab(sizes, rows, slab):
 
 
 @lean
-def _compared(span, box, row, plane, place, lines):
-    """The columns of a row that are compared, first and last + 1; where the first of all lies, to place."""
-    if span[1] <= span[0]:
-        return 0, 0
-    place_row(lines, row, plane, place)
-    return columns_between(place, lines, box, span[0], span[1])
-
-
-@lean
 def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, matrix):
     """Add up cost and content, or what else a data term sums, over the rows first .. last - 1 of one pair; their derivatives by the map and
     the cost's Gauss-Newton matrix where there is room for them.
@@ -173,22 +198,39 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
         for j in range(d):
             work.matrix[i, j] = x[i, j]
     sound = place_lines(sizes, sizes, x, work.lines)
-    for index in range(first, last):
-        row, plane = index % sizes[d - 2], index // sizes[d - 2]
-        start, end = _compared(spans[index], box, row, plane, work.place, work.lines) if sound else (0, 0)
-        if term.outside:
-            _add(_squares(fixed[0, index], 0, start) + _squares(fixed[0, index], end, columns), 0, sums)
-        while start < end:
-            count = min(end - start, BLOCK - filled)
-            _lay_row(sizes, words.shape[1], work.place, work.lines, start, count, row, plane, filled, work.lanes, work.offsets)
-            for channel in range(fixed.shape[0]):
-                _copy_row(fixed[channel, index], start, count, FIXED[channel], filled, work.lanes)
-            start += count
-            filled += count
-            if filled == BLOCK:
-                _sum_block(term, sizes, fixed.shape[0], words, filled, work, sums, matrix)
-                filled = 0
-    if filled:
+    rows, index, placed, start, end, row, plane, k = sizes[d - 2], first, first, 0, 0, 0, 0, 0
+    while True:
+        filled = 0
+        while filled < BLOCK and (start < end or index < last):
+            if start >= end:
+                if index == placed:
+                    row, plane, k = index % rows, index // rows, 0
+                    count = min(last - index, rows - row, ROWS)
+                    placed += count
+                    if sound:
+                        _place_rows(work.lines, box, spans[index:placed], row, count, plane, work)
+                    else:
+                        work.columns[:] = 0
+                start, end = work.columns[0, k], work.columns[1, k]
+                if start >= end:
+                    start, end = 0, 0
+                if term.outside:
+                    _add(_squares(fixed[0, index], 0, start) + _squares(fixed[0, index], end, columns), 0, sums)
+                row, k, index = row + 1, k + 1, index + 1
+            else:
+                some = min(end - start, BLOCK - filled)
+                x0 = np.float32(work.begins[0, k - 1] + start * work.lines[0, 1] + BORDER)
+                y0 = np.float32(work.begins[1, k - 1] + start * work.lines[1, 1] + BORDER)
+                z0 = np.float32(work.begins[2, k - 1] + start * work.lines[2, 1] + BORDER)
+                _lay_row(
+                    sizes, words.shape[1], x0, y0, z0, work.lines, start, (some + 15) // 16, row - 1, plane, filled, work.lanes, work.offsets
+                )
+                for channel in range(fixed.shape[0]):
+                    _copy_row(fixed[channel, index - 1], start, some, FIXED[channel], filled, work.lanes)
+                start += some
+                filled += some
+        if filled == 0:
+            break
         _sum_block(term, sizes, fixed.shape[0], words, filled, work, sums, matrix)
     if sums.ndim == 2:
         _add_gradients(sizes, work, sums)
@@ -196,7 +238,7 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
         _add_blocks(sizes, work.products, matrix)
 
 
-@lean
+@inlined
 def _add(number, n, sums):
     """Add a number to the sum n, not to its derivatives."""
     if sums.ndim == 1:
@@ -220,7 +262,7 @@ def _add_gradients(sizes, work, sums):
             sums[kind, 1 + i * (d + 1) + d] += total
 
 
-@lean
+@inlined
 def _sum_block(term, sizes, channels, words, filled, work, sums, matrix):
     """Add what a block of ``filled`` samples gives."""
     d, lanes = len(sizes), work.lanes

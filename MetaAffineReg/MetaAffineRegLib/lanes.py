@@ -10,7 +10,8 @@ from .compiling import compiled
 
 BLOCK = 256  # samples that are compared together
 WHOLE = 32  # a block is filled up to a multiple of it, so that vector instructions leave no rest
-STRIDE = BLOCK + 8  # blocks of a power of two would lie in one set of the cache; and a row may be laid by eights beyond its end
+ROWS = 128  # that are placed together
+STRIDE = BLOCK + 16  # blocks of a power of two would lie in one set of the cache; and a row may be laid by eights beyond its end
 
 
 def _lanes(first: int, count: int) -> tuple[np.uint64, ...]:
@@ -37,7 +38,8 @@ class Work(NamedTuple):
 
     lanes: npt.NDArray[np.float32]
     offsets: npt.NDArray[np.int32]  # of the first pixel around each sample, in words
-    place: npt.NDArray[np.float64]
+    columns: npt.NDArray[np.int32]  # of rows those that are compared, first and last + 1
+    begins: npt.NDArray[np.float64]  # where their first ones lie, along x, y and z
     lines: npt.NDArray[np.float64]
     matrix: npt.NDArray[np.float32]  # of the map
     direct: npt.NDArray[np.float64]
@@ -51,7 +53,8 @@ def work_space():
     return Work(
         np.zeros(_COUNT * STRIDE, np.float32),
         np.zeros(STRIDE, np.int32),
-        np.zeros(3),
+        np.zeros((2, ROWS), np.int32),
+        np.zeros((3, ROWS)),
         np.zeros((3, 5)),
         np.zeros((3, 3), np.float32),
         np.zeros((2, 3, 3)),

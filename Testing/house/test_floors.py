@@ -48,7 +48,7 @@ LIBRARY = (
         "objective",
     ),
     *("compiled_images", "compiled_edges", "coverage_bounds", "kernel_intensities", "kernel_edges", "kernel_terms", "compiled_floors"),
-    *("fused_images", "compiled_lbfgs"),
+    *("fused_images", "compiled_freedom", "compiled_regularizer", "compiled_objective", "compiled_lbfgs"),
     *("fused_objective", "triton_objective", "grids"),
     *(
         "initializer",
