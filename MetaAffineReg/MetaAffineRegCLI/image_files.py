@@ -1,6 +1,7 @@
 """Images on disk: whatever SimpleITK reads, and DICOM folders."""
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from MetaAffineRegLib.geometry import ImageGeometry, Matrix
 from MetaAffineRegLib.image import Image
 
 _MOST_SAMPLES = 1 << 30  # 4 GiB as float32
+_FEW_SAMPLES, _LONGEST_HEADER = 1 << 24, 1 << 14
 _IMAGE_SUFFIXES = (".nrrd", ".nii", ".nii.gz", ".mha")
 _WHOLE_NUMBERS = (".png", ".jpg", ".jpeg", ".bmp")
 _FORMATS = {  # which reader of ITK a name promises: to ask each of them takes a fifth of the time for a slice
@@ -140,6 +142,9 @@ def _to_itk(image: Image) -> sitk.Image:
 def _file_reader(path: Path) -> sitk.ImageFileReader:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
+    if _is_small_nrrd(path):
+        reader.SetImageIO("NrrdImageIO")
+        return reader
     if not _is_what_its_name_says(reader, path):
         reader.SetImageIO("")
         try:
@@ -158,6 +163,20 @@ def _file_reader(path: Path) -> sitk.ImageFileReader:
     if len(size) > 3:
         reader.SetExtractSize([*size[:3], *(0,) * (len(size) - 3)])
     return reader
+
+
+def _is_small_nrrd(path: Path) -> bool:
+    """Whether a file says in text, which ITK takes a fifth of the time for a slice to tell, that it holds two or three dimensions and few
+    samples."""
+    if path.suffix.lower() != ".nrrd":
+        return False
+    try:
+        with path.open("rb") as file:
+            header = file.read(_LONGEST_HEADER).partition(b"\n\n")[0]
+    except OSError:
+        return False
+    sizes = re.findall(rb"^sizes:((?: \d{1,9}){2,3})$", header, re.MULTILINE)
+    return header.startswith(b"NRRD0") and len(sizes) == 1 and math.prod(map(int, sizes[0].split())) <= _FEW_SAMPLES
 
 
 def _is_what_its_name_says(reader: sitk.ImageFileReader, path: Path) -> bool:

@@ -5,8 +5,9 @@ import numpy as np
 from torch import Tensor
 
 from .backends import BORDER
-from .compiled_images import lay_pixels, room_for, room_for_words
+from .compiled_images import lay_pixels, room_for_words
 from .compiling import compiled, fast, lean
+from .large_tensors import room_for
 from .threads import share_out
 
 # What is kept of three neighbouring planes, one in each place: the means within a plane, and those over planes; and one plane more.

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .backends import BORDER
 from .compiling import compiled, lean
+from .large_tensors import room_for
 from .threads import share_out
 
 
@@ -19,11 +20,6 @@ class Words(NamedTuple):
 
     words: Tensor
     pixels: npt.NDArray[np.float32]
-
-
-def room_for(*shape: int) -> Tensor:
-    """A float32 tensor of any values; numpy asks the system for large pages, which it clears in a fraction of the time."""
-    return torch.from_numpy(np.empty(shape, np.float32))
 
 
 def room_for_words(count: int, sizes: Sequence[int], channels: int) -> Words:

@@ -1,13 +1,13 @@
 """``sampling.sample_mapped``, compiled for the CPU by numba: what lies outside the images is not even looked at."""
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .backends import BORDER
 from .compiling import compiled, fast
 from .kernels import columns_between, place_lines, place_row
+from .large_tensors import room_for
 from .threads import share_out
 
 
@@ -18,7 +18,7 @@ def sample_mapped(images: Tensor, x: Tensor, shape: tuple[int, ...], out: Tensor
     bordered = F.pad(images, ((BORDER,) * (2 * len(sizes)))).flatten(2).contiguous().numpy()
     maps = np.ascontiguousarray(x.double().numpy())
     rows = int(np.prod(shape[:-1]))
-    found = torch.zeros(batch, maps.shape[1], channels, *shape) if out is None else out.zero_()
+    found = (room_for(batch, maps.shape[1], channels, *shape) if out is None else out).zero_()
     samples = found.view(batch, maps.shape[1], channels, rows, shape[-1]).numpy()
     share_out(
         lambda first, last: sample_rows(bordered, sizes, shape, maps, first, last, samples),

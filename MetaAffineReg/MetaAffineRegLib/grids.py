@@ -14,6 +14,7 @@ from .fused_images import FusedImages, rows_of
 from .geometry import PairFrame
 from .image import Image
 from .intensity import Window, common_windows, window
+from .large_tensors import room_for
 from .objective import AcrossDevices, BatchCriterion, Criterion, Objective
 from .pyramid import pyramid, resample
 from .regularizer import Distortion
@@ -22,6 +23,9 @@ from .threads import share_torch
 if TYPE_CHECKING:
     from .fused_objective import FusedObjective
     from .triton_objective import TritonObjective
+
+
+_IN_CACHE = 1 << 18  # samples whose means are taken while they lie in the processor's cache
 
 
 class PairGrids:
@@ -48,18 +52,23 @@ class PairGrids:
         images = [pair[side] for side in range(2) for pair in pairs]
         lattices = [frame.fixed_to_lps for frame in frames] + [frame.moving_to_lps for frame in frames]
         d, count, largest = frames[0].dimension, len(images), max(sizes)
-        levels = {size: torch.empty(count, 2, *(size,) * d, dtype=dtype, device=device) for size in sizes}
+        levels = {size: room_for(count, 2, *(size,) * d, dtype=dtype, device=device) for size in sizes}
         own: list[Window] = [(0.0, 1.0)] * count
+        together = max(1, _IN_CACHE // largest**d)
 
         def look(first: int, last: int) -> None:
             own[first:last] = [window(image.array) for image in images[first:last]]
 
         def lay(first: int, last: int) -> None:
-            for k in range(first, last):
-                resample(images[k], lattices[k], largest, windows[k], dtype=dtype, device=device, backend=backend, out=levels[largest][k])
-            for size, level in pyramid(levels[largest][first:last], sizes).items():
-                if size != largest:
-                    levels[size][first:last] = level
+            for begin in range(first, last, together):
+                some = range(begin, min(begin + together, last))
+                for k in some:
+                    out = levels[largest][k]
+                    resample(images[k], lattices[k], largest, windows[k], dtype=dtype, device=device, backend=backend, out=out)
+                finest = levels[largest][some.start : some.stop]
+                for size, level in pyramid(finest, sizes).items():
+                    if size != largest:
+                        levels[size][some.start : some.stop] = level
 
         samples = sum(image.array.size for image in images)
         share_torch(look, count, samples)

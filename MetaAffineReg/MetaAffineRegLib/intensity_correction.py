@@ -21,6 +21,7 @@ from . import affine, correction_formulas
 from .backends import Backend
 from .correction_formulas import COVERED, NODES, NOTHING, Correction, every, on_part, powers
 from .freedom import Freedom, FreedomName, freedom
+from .large_tensors import room_for
 from .sampling import sample_mapped
 
 SETTLED = 0.15  # structure left, below which the correction explains the contrast, and only noise is left
@@ -44,7 +45,7 @@ def corrected(
     and Newton: one after the other they would hold each other back.  The samples are those of the moving image's grid, where the splines
     are the same under all maps.
     """
-    formulas, back, found = _formulas(backend), freedom(freedom_name, affine.inverse(x)), torch.empty_like(moving)
+    formulas, back, found = _formulas(backend), freedom(freedom_name, affine.inverse(x)), room_for(*moving.shape, dtype=moving.dtype, device=moving.device)
     p, fits = back.origin, [_unfitted(image) for image in moving]
     for step, count in _STEPS[moving.ndim - 2]:
         for _ in range(count):

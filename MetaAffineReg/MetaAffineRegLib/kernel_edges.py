@@ -11,7 +11,7 @@ from numba.extending import overload
 
 from .compiling import FAST, fast
 from .data_terms import CONTENT_FLOOR
-from .kernels import add_samples, compare_samples, curve_samples, floor_of_row
+from .kernels import add_samples, compare_samples, compares_coverage, curve_samples, floor_of_row
 from .lanes import CONTENT_SLOPES, COST_SLOPES, COTANGENTS, COVER_SLOPES, FIXED, INVERSE, MOVING, PRODUCTS, TURNED
 from .normalized_gradients import LEAST_EDGES
 
@@ -57,6 +57,11 @@ def _curve_samples(term, sizes, lanes, count, matrix):
     if term.instance_class is not NormalizedGradients:
         return None
     return _curve_in_plane if len(sizes) == 2 else _curve_in_space
+
+
+@overload(compares_coverage, jit_options=FAST)
+def _compares_coverage(term):
+    return (lambda term: True) if term.instance_class is NormalizedGradients else None
 
 
 @overload(floor_of_row, jit_options=FAST)

@@ -10,7 +10,7 @@ from numba.extending import overload
 
 from .compiling import FAST
 from .data_terms import CONTENT_FLOOR, OVERLAP_FLOOR
-from .kernels import add_samples, compare_samples, curve_samples, floor_of_row
+from .kernels import add_samples, compare_samples, compares_coverage, curve_samples, floor_of_row
 from .lanes import CONTENT_SLOPES, COST_SLOPES, FIXED, MOVING, PRODUCTS
 
 
@@ -149,6 +149,8 @@ def _add_shares(term, sizes, lanes, count, matrix):
 def _compare_samples(term, sizes, lanes, count, matrix, direct):
     if term.instance_class not in _TERMS:
         return None
+    if term.instance_class is MeanSquares:
+        return _compare_values
     deep = len(sizes) == 3
 
     def samples(term, sizes, lanes, count, matrix, direct):
@@ -171,6 +173,20 @@ def _compare_samples(term, sizes, lanes, count, matrix, direct):
         return cost, content
 
     return samples
+
+
+def _compare_values(term, sizes, lanes, count, matrix, direct):
+    """Of mean squares: coverage and content have no part in it."""
+    cost = np.float32(0)
+    for k in range(count):
+        i = np.uint64(k)
+        residual = lanes[i + MOVING[0][0]] - lanes[i + FIXED[0]]
+        cost += residual * residual
+        lanes[i + COST_SLOPES[0]] = residual * lanes[i + MOVING[0][1]]
+        lanes[i + COST_SLOPES[1]] = residual * lanes[i + MOVING[0][2]]
+        if len(sizes) == 3:
+            lanes[i + COST_SLOPES[2]] = residual * lanes[i + MOVING[0][3]]
+    return cost, np.float32(0)
 
 
 @overload(curve_samples, jit_options=FAST)
@@ -196,6 +212,13 @@ def _curve_samples(term, sizes, lanes, count, matrix):
                 lanes[i + PRODUCTS[2]] = wy * gy
 
     return samples
+
+
+@overload(compares_coverage, jit_options=FAST)
+def _compares_coverage(term):
+    if term.instance_class is MeanSquares:
+        return lambda term: False
+    return (lambda term: True) if term.instance_class in (*_TERMS, Shares) else None
 
 
 @overload(floor_of_row, jit_options=FAST)

@@ -21,42 +21,47 @@ _FLAGS = tuple(FASTMATH)
 
 
 @inlined
-def sample_moving(sizes, words, work, count, sums):
+def sample_moving(sizes, words, covered, work, count, sums):
     """The channels of the moving image at the ``count`` samples of a block, a multiple of eight, to their lanes; and their derivatives
     where sums ``(2, 1 + n)`` have room for what follows from them.
 
-    words ``(padded samples, W)``: two channels each; W = 1 or 2.
+    words ``(padded samples, W)``: two channels each; W = 1 or 2; covered: whether the second channel of one word, the coverage, is
+    looked at.
     """
     flat, each = words.reshape(-1), np.uint64(words.shape[1])
     across = each * np.uint64(sizes[len(sizes) - 1] + 2 * BORDER)
     area = across * np.uint64(sizes[len(sizes) - 2] + 2 * BORDER)
     for first in range(0, count, _WIDTH):
         if words.shape[1] == 1:
-            _interpolate(sizes, sums, 1, flat, across, area, work.offsets, np.uint64(first), work.lanes)
+            if covered:
+                _interpolate(sizes, sums, 1, 2, flat, across, area, work.offsets, np.uint64(first), work.lanes)
+            else:
+                _interpolate(sizes, sums, 1, 1, flat, across, area, work.offsets, np.uint64(first), work.lanes)
         else:
-            _interpolate(sizes, sums, 2, flat, across, area, work.offsets, np.uint64(first), work.lanes)
+            _interpolate(sizes, sums, 2, 4, flat, across, area, work.offsets, np.uint64(first), work.lanes)
 
 
 @intrinsic(prefer_literal=True)
-def _interpolate(typing_context, sizes, sums, each, flat, across, area, offsets, first, lanes):
-    """Eight samples from the ``first`` on; ``each``: words of a pixel, across and area: from one row and one plane to the next."""
-    if not isinstance(each, types.IntegerLiteral):
+def _interpolate(typing_context, sizes, sums, each, used, flat, across, area, offsets, first, lanes):
+    """Eight samples from the ``first`` on; ``each``: words of a pixel, used: channels of these that are looked at, across and area: from
+    one row and one plane to the next."""
+    if not (isinstance(each, types.IntegerLiteral) and isinstance(used, types.IntegerLiteral)):
         return None
     dimension, words = sizes.count, each.literal_value
     wanted = 1 if sums.ndim == 1 else 1 + dimension
 
     def generate(context, builder, signature, arguments):
-        _, _, _, flat, across, area, offsets, first, lanes = arguments
+        _, _, _, _, flat, across, area, offsets, first, lanes = arguments
         flat, offsets, lanes = (
             cgutils.create_struct_proxy(kind)(context, builder, array).data
-            for kind, array in ((signature.args[3], flat), (signature.args[6], offsets), (signature.args[8], lanes))
+            for kind, array in ((signature.args[4], flat), (signature.args[7], offsets), (signature.args[9], lanes))
         )
         code = _Code(builder, first, lanes)
         at = [builder.zext(builder.load(builder.gep(offsets, [builder.add(first, _INDEX(k))])), _INDEX) for k in range(_WIDTH)]
 
         def plane(origin):
             rows = [code.neighbours(row, at, words) for row in (origin, builder.gep(origin, [across]))]
-            return [code.bilinear(pixels, shares) for pixels in zip(*rows[0], *rows[1], strict=True)]
+            return [code.bilinear(pixels, shares) for pixels in list(zip(*rows[0], *rows[1], strict=True))[: used.literal_value]]
 
         shares = [code.load(SHARES[axis]) for axis in range(dimension)]
         channels = plane(flat)
@@ -67,7 +72,7 @@ def _interpolate(typing_context, sizes, sums, each, flat, across, area, offsets,
                 code.store(numbers[kind], MOVING[channel][kind])
         return context.get_dummy_value()
 
-    return types.void(sizes, sums, each, flat, types.uint64, types.uint64, offsets, types.uint64, lanes), generate
+    return types.void(sizes, sums, each, used, flat, types.uint64, types.uint64, offsets, types.uint64, lanes), generate
 
 
 class _Code:

@@ -35,6 +35,11 @@ def curve_samples(term, sizes, lanes, count, matrix):
     raise NotImplementedError("each data term has a compiled one")
 
 
+def compares_coverage(term):
+    """Whether a data term looks at the coverage, and its content depends on the map."""
+    raise NotImplementedError("each data term has a compiled one")
+
+
 def floor_of_row(term, channels):
     """What a row of the fixed image, ``(C, columns)``, adds to the floor of a data term, and what to the cost of missing all of it: floor
     times price."""
@@ -225,7 +230,7 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
                 _lay_row(
                     sizes, words.shape[1], x0, y0, z0, work.lines, start, (some + 15) // 16, row - 1, plane, filled, work.lanes, work.offsets
                 )
-                for channel in range(fixed.shape[0]):
+                for channel in range(fixed.shape[0] if compares_coverage(term) else 1):
                     _copy_row(fixed[channel, index - 1], start, some, FIXED[channel], filled, work.lanes)
                 start += some
                 filled += some
@@ -268,14 +273,15 @@ def _sum_block(term, sizes, channels, words, filled, work, sums, matrix):
     d, lanes = len(sizes), work.lanes
     count = -(-filled // WHOLE) * WHOLE
     _clear(filled, count, channels, lanes, work.offsets)
-    sample_moving(sizes, words, work, count, sums)
+    sample_moving(sizes, words, compares_coverage(term), work, count, sums)
     if sums.ndim == 1:
         found = add_samples(term, sizes, lanes, count, work.matrix)
     else:
         found = compare_samples(term, sizes, lanes, count, work.matrix, work.direct)
         for direction in range(d):
             _add_slopes(d, COST_SLOPES[direction], lanes, count, work.slopes[0, direction])
-            _add_slopes(d, CONTENT_SLOPES[direction], lanes, count, work.slopes[1, direction])
+            if compares_coverage(term):
+                _add_slopes(d, CONTENT_SLOPES[direction], lanes, count, work.slopes[1, direction])
     for n in range(len(found)):
         _add(found[n], n, sums)
     if matrix is not None:
