@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,7 +17,7 @@ from .image import Image
 from .intensity import Window, common_windows, window
 from .large_tensors import room_for
 from .objective import AcrossDevices, BatchCriterion, Criterion, Objective
-from .pyramid import pyramid, resample
+from .pyramid import pyramid, resample, to_lattices
 from .regularizer import Distortion
 from .threads import share_torch
 
@@ -50,7 +51,8 @@ class PairGrids:
     ) -> PairGrids:
         """Pairs of one dimension on grids of ``sizes``, which divide the largest; ``backend``: what computes criteria."""
         images = [pair[side] for side in range(2) for pair in pairs]
-        lattices = [frame.fixed_to_lps for frame in frames] + [frame.moving_to_lps for frame in frames]
+        to_lps = np.stack([frame.fixed_to_lps for frame in frames] + [frame.moving_to_lps for frame in frames])
+        lattices = to_lattices(images, to_lps)
         d, count, largest = frames[0].dimension, len(images), max(sizes)
         levels = {size: room_for(count, 2, *(size,) * d, dtype=dtype, device=device) for size in sizes}
         own: list[Window] = [(0.0, 1.0)] * count
@@ -63,8 +65,8 @@ class PairGrids:
             for begin in range(first, last, together):
                 some = range(begin, min(begin + together, last))
                 for k in some:
-                    out = levels[largest][k]
-                    resample(images[k], lattices[k], largest, windows[k], dtype=dtype, device=device, backend=backend, out=out)
+                    how = {"dtype": dtype, "device": device, "backend": backend, "out": levels[largest][k], "to_lattice": lattices[k]}
+                    resample(images[k], to_lps[k], largest, windows[k], **how)
                 finest = levels[largest][some.start : some.stop]
                 for size, level in pyramid(finest, sizes).items():
                     if size != largest:

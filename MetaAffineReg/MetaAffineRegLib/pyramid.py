@@ -1,6 +1,7 @@
 """From images of any lattice to square or cubic grids in normalised coordinates, fine to coarse."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from .image import Image
 from .sampling import sample_mapped
 
 _SAME = 1e-7  # normalised: far below what float32 tells apart
+_IDENTITY = {d: np.eye(d, d + 1) for d in (2, 3)}
 _AS_FINE = 1.2  # times the image's spacing: a grid that coarse still holds what the image does
 
 
@@ -26,9 +28,10 @@ def resample(
     device: torch.device | str = "cpu",
     backend: Backend = "torch",
     out: Tensor | None = None,
+    to_lattice: Matrix | None = None,
 ) -> Tensor:
     """The image on a grid of ``size`` samples an axis over [-1, 1]^d of ``frame`` (4 x 4, normalised -> LPS mm), ``(2, *S)``; in ``out``
-    where that is given.
+    where that is given; to_lattice: see ``to_lattices``, where it is known.
 
     Channel 0 holds values, channel 1 the coverage, one inside the image and zero outside.  Values are
     (v - background) / spread of ``window``, zero beyond the image.  Where the grid is coarser than the image, a Gaussian
@@ -37,13 +40,8 @@ def resample(
     axes = image.geometry.axes
     d = len(axes)
     shape = [image.geometry.size[axis] for axis in reversed(axes)]
-    # normalised z -> index -> coordinates of grid_sample over the image's own lattice
-    to_index = np.linalg.inv(image.geometry.index_to_lps) @ frame
-    scale = 2 / np.array([image.geometry.size[axis] for axis in axes])
-    to_lattice = np.empty((d, d + 1))
-    to_lattice[:, :d] = to_index[list(axes), :d] * scale[:, None]
-    to_lattice[:, d] = (to_index[list(axes), 3] + 0.5) * scale - 1
-    same = set(shape) == {size} and float(np.abs(to_lattice - np.eye(d, d + 1)).max()) < _SAME  # the grid's samples are the image's
+    to_lattice = to_lattices([image], frame[None])[0] if to_lattice is None else to_lattice
+    same = set(shape) == {size} and bool((np.abs(to_lattice - _IDENTITY[d]) < _SAME).all())  # the grid's samples are the image's
     if same and out is not None and out.device.type == "cpu":
         return _laid(image, window, out)
     both = _laid(image, window, torch.empty(2, *shape, dtype=dtype)).to(device)
@@ -58,6 +56,18 @@ def resample(
         x = torch.from_numpy(to_lattice).to(device)[None, None]
         found = sample_mapped(both[None], x, (size,) * d, backend, None if out is None else out[None, None])[0, 0]
     return found if out is None or found.data_ptr() == out.data_ptr() else out.copy_(found)
+
+
+def to_lattices(images: Sequence[Image], frames: Matrix) -> Matrix:
+    """The maps from the normalised coordinates of frames ``(B, 4, 4)`` to those of grid_sample over the images' own lattices,
+    ``(B, d, d + 1)``; the images have one dimension."""
+    geometries = [image.geometry for image in images]
+    axes = np.array([geometry.axes for geometry in geometries])
+    d, rows = axes.shape[1], np.arange(len(axes))[:, None]
+    to_index = (np.linalg.inv(np.stack([geometry.index_to_lps for geometry in geometries])) @ frames)[rows, axes]
+    scale = 2 / np.array([geometry.size for geometry in geometries])[rows, axes]
+    found: Matrix = np.concatenate((to_index[..., :d] * scale[..., None], ((to_index[..., 3] + 0.5) * scale - 1)[..., None]), -1)
+    return found
 
 
 def _laid(image: Image, window: tuple[float, float], out: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from . import gpu_memory
 from .backends import Backend, BackendChoice, choose_backend
@@ -28,7 +29,7 @@ from .geometry import Matrix, PairFrame, pair_frame
 from .grids import PairGrids, compiled_criterion
 from .image import Image
 from .model_card import available_models
-from .outcome import Evidence, Outcome
+from .outcome import Evidence
 from .plans import Look
 from .searches import DATA_TERM_CHOICES, DataTermChoice, robust_until_sure
 from .single_start import single_start
@@ -44,6 +45,7 @@ DEFAULT_MODEL = {
     **{(method, 3): "general-3d" for method in ("robust", "comb", "learn")},
 }
 LEVELS = {2: (16, 32, 64, 128), 3: (12, 24, 48, 96)}
+_MISTRUSTED = "The result mirrors the image or changes its size by more than a factor of two: do not trust it unless its start did so."
 _LEAST_SHARE = {2: 8, 3: 1}  # pairs, with which a thread has enough to do by itself
 _CHUNK_BYTES = {2: 240 << 20, 3: 128 << 20}  # of working memory for one batch; slices share the many small steps between their evaluations
 
@@ -307,6 +309,7 @@ def _register_batch(
         outcome = single_start(grids, levels, start, settings.method, network, settings.freedom, settings.outside, report)
     evidence = outcome.evidence
     confidences = _confidences(evidence, frames, levels[-1], settings.data_term) if evidence else [None] * len(frames)
+    mistrusted = _mistrusted(outcome.x)
     seconds = preparation + (time.perf_counter() - started) / len(frames)
     common = {"seconds": seconds, "device": str(device), "method": settings.method, "model": model.name if model else None}
     return [
@@ -316,7 +319,7 @@ def _register_batch(
             criterion_after=float(outcome.after[row]),
             evaluations=float(outcome.evaluations[row]),
             confidence=confidence,
-            notes=_warnings(outcome, row),
+            notes=(_MISTRUSTED,) if mistrusted[row] else (),
             **common,  # type: ignore[arg-type]
         )
         for row, (frame, confidence) in enumerate(zip(frames, confidences, strict=True))
@@ -343,12 +346,12 @@ def _confidence(evidence: Evidence, row: int, frame: PairFrame, probability: flo
     )
 
 
-def _warnings(outcome: Outcome, row: int) -> tuple[str, ...]:
-    matrix = outcome.x[row, :, :-1].cpu().numpy()
-    singular = np.linalg.svd(matrix, compute_uv=False)
-    if np.linalg.det(matrix) <= 0 or singular.max() > 2 or singular.min() < 0.5:
-        return ("The result mirrors the image or changes its size by more than a factor of two: do not trust it unless its start did so.",)
-    return ()
+def _mistrusted(x: Tensor) -> list[bool]:
+    """Whether maps ``(B, d, d + 1)`` mirror the image or change its size by more than a factor of two."""
+    matrices = x[..., :-1].cpu()
+    singular = torch.linalg.svdvals(matrices)
+    found: list[bool] = ((torch.linalg.det(matrices) <= 0) | (singular > 2).any(1) | (singular < 0.5).any(1)).tolist()
+    return found
 
 
 def _model(settings: Settings, dimension: int) -> Model | None:
