@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .compiling import compiled, fast, lean
+from .compiling import compiled, fast, inlined, lean
 from .correction_formulas import COVERED, LEAST_TOLERATED, NODES, NOTHING, OBJECT, TOLERATED, Correction, powers
 from .lanes import BLOCK, STRIDE
 from .sampling import axis_coordinates
@@ -111,7 +111,7 @@ def _gather(d, fixed, smooth, moving, back, ends, step, samples):
     return count
 
 
-@lean
+@inlined
 def _mapped(d, x, y):
     if d == 2:
         return x[0, 0] * y[0] + x[0, 1] * y[1] + x[0, 2], x[1, 0] * y[0] + x[1, 1] * y[1] + x[1, 2], 0.0
@@ -122,7 +122,7 @@ def _mapped(d, x, y):
     )
 
 
-@lean
+@inlined
 def _between(d, image, z):
     """Value of an image ``(planes, rows, columns)``, zero outside, at normalised z, and its derivatives by x, y and z."""
     half = image.shape[2] / 2
@@ -149,7 +149,7 @@ def _between(d, image, z):
     )
 
 
-@lean
+@inlined
 def _bilinear(plane, i, j, across, down):
     """Value between the pixels of columns i, i + 1 and rows j, j + 1, zero outside, and its derivatives by samples."""
     a, b, c, e = _pixel(plane, i, j), _pixel(plane, i + 1, j), _pixel(plane, i, j + 1), _pixel(plane, i + 1, j + 1)
@@ -157,7 +157,7 @@ def _bilinear(plane, i, j, across, down):
     return upper + down * (lower - upper), (b - a) + down * ((e - c) - (b - a)), lower - upper
 
 
-@lean
+@inlined
 def _pixel(plane, i, j):
     return float(plane[j, i]) if 0 <= i < plane.shape[1] and 0 <= j < plane.shape[0] else 0.0
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .backends import BORDER
-from .compiling import compiled, lean
+from .compiling import lean
 from .large_tensors import room_for
 from .threads import share_out
 
@@ -37,7 +37,7 @@ def bordered_words(images: Tensor) -> Tensor:
     return words.words
 
 
-@compiled
+@lean
 def lay_side_by_side(images, words, first, last):
     """Images ``(B, C, planes, rows, columns)`` first .. last - 1 into the middle of words ``(B, .., C)``, zeros around them and in a
     channel too many."""

@@ -249,7 +249,7 @@ def _go_on(freedom, term, sizes, problem, base, iterations, unit, tolerance, sto
 def minimize_many(
     freedom, term, sizes, problems, pair, base, p, first, last, iterations, unit, curved, tolerance, stop, values, evaluations
 ):
-    """``lbfgs.minimize`` of the candidates first .. last - 1, which belong to ``pair`` ``(N,)``, from p ``(N, n)``, which become their ends.
+    """``lbfgs.minimize`` of the candidates first .. last - 1, of the pairs ``pair`` ``(N,)``, from p ``(N, n)``, which become their ends.
 
     curved: whether the Gauss-Newton matrix is the initial Hessian; stop ``(1,)``: ends the work early where it becomes nonzero.
     """

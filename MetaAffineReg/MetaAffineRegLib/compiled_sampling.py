@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .backends import BORDER
-from .compiling import compiled, fast
-from .kernels import columns_between, place_lines, place_row
+from .compiling import compiled, fast, lean
+from .kernel_rows import columns_between, place_lines, place_row
 from .large_tensors import room_for
 from .threads import share_out
 
@@ -18,7 +18,7 @@ def sample_mapped(images: Tensor, x: Tensor, shape: tuple[int, ...], out: Tensor
     bordered = F.pad(images, ((BORDER,) * (2 * len(sizes)))).flatten(2).contiguous().numpy()
     maps = np.ascontiguousarray(x.double().numpy())
     rows = int(np.prod(shape[:-1]))
-    found = (room_for(batch, maps.shape[1], channels, *shape) if out is None else out).zero_()
+    found = room_for(batch, maps.shape[1], channels, *shape) if out is None else out
     samples = found.view(batch, maps.shape[1], channels, rows, shape[-1]).numpy()
     share_out(
         lambda first, last: sample_rows(bordered, sizes, shape, maps, first, last, samples),
@@ -32,9 +32,13 @@ def sample_mapped(images: Tensor, x: Tensor, shape: tuple[int, ...], out: Tensor
 def sample_rows(images, sizes, grid, x, first, last, samples):
     """The rows first .. last - 1 of all maps' samples ``(B, M, C, rows, columns)``, one after the other; bordered images
     ``(B, C, padded samples)``."""
+    _sample_rows(images, sizes, grid, x, first, last, samples, np.zeros(3), np.zeros((3, 5)), np.full((len(sizes), 2), -1.0))
+
+
+@lean
+def _sample_rows(images, sizes, grid, x, first, last, samples, place, lines, box):
     d = len(sizes)
     _, maps, channels, rows, columns = samples.shape
-    place, lines, box = np.zeros(3), np.zeros((3, 5)), np.full((d, 2), -1.0)
     for direction in range(d):
         box[direction, 1] = sizes[d - 1 - direction]
     across = np.int32(sizes[d - 1] + 2 * BORDER)
@@ -42,20 +46,19 @@ def sample_rows(images, sizes, grid, x, first, last, samples):
     for item in range(first, last):
         row, n = item % rows, item // rows
         b, m = n // maps, n % maps
-        if not place_lines(grid, sizes, x[b, m], lines):
-            continue
-        place_row(lines, row % grid[d - 2], row // grid[d - 2], place)
-        start, end = columns_between(place, lines, box, 0, columns)
-        if end <= start:
-            continue
-        for direction in range(d):
-            place[direction] += start * lines[direction, 1] + BORDER
+        start, end = 0, 0
+        if place_lines(grid, sizes, x[b, m], lines):
+            place_row(lines, row % grid[d - 2], row // grid[d - 2], place)
+            start, end = columns_between(place, lines, box, 0, columns)
+            for direction in range(d):
+                place[direction] += start * lines[direction, 1] + BORDER
         for channel in range(channels):
-            out = samples[b, m, channel, row, start:end]
+            out = samples[b, m, channel, row]
+            out[:start], out[end:] = 0, 0
             if d == 2:
-                _sample_row(images[b, channel], across, place, lines, out)
+                _sample_row(images[b, channel], across, place, lines, out[start:end])
             else:
-                _sample_deep_row(images[b, channel], across, area, place, lines, out)
+                _sample_deep_row(images[b, channel], across, area, place, lines, out[start:end])
 
 
 @fast

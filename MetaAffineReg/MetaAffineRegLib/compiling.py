@@ -28,8 +28,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def lean(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``compiled``, of a function that makes no array and returns none: references to arrays are not counted, which every slice of a row would pay for, and
-    most where threads share the arrays."""
+    """``compiled``, of a function that makes no array and returns none: references to arrays are not counted, which every slice of a row
+    would pay for, and most where threads share the arrays."""
     return _compiled(function, **LEAN)
 
 

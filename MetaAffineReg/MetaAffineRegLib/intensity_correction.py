@@ -45,7 +45,8 @@ def corrected(
     and Newton: one after the other they would hold each other back.  The samples are those of the moving image's grid, where the splines
     are the same under all maps.
     """
-    formulas, back, found = _formulas(backend), freedom(freedom_name, affine.inverse(x)), room_for(*moving.shape, dtype=moving.dtype, device=moving.device)
+    formulas, back = _formulas(backend), freedom(freedom_name, affine.inverse(x))
+    found = room_for(*moving.shape, dtype=moving.dtype, device=moving.device)
     p, fits = back.origin, [_unfitted(image) for image in moving]
     for step, count in _STEPS[moving.ndim - 2]:
         for _ in range(count):

@@ -6,13 +6,12 @@ lies in the processor's cache, so that no image of intermediate results is ever 
 summed, the kernels of the data terms say (``kernel_intensities``, ``kernel_edges``).
 """
 
-import math
-
 import numpy as np
 
 from .backends import BORDER
 from .compiling import fast, inlined, lean
 from .kernel_interpolation import sample_moving
+from .kernel_rows import copy_row, lay_row, place_lines, place_rows
 from .lanes import BLOCK, CONTENT_SLOPES, COST_SLOPES, FIXED, PLACES, PRODUCTS, ROWS, SHARES, WHOLE
 
 SLAB = 1 << 14  # samples of whole rows that are summed together; slabs are added in their order, whichever threads summed them
@@ -44,118 +43,6 @@ def floor_of_row(term, channels):
     """What a row of the fixed image, ``(C, columns)``, adds to the floor of a data term, and what to the cost of missing all of it: floor
     times price."""
     raise NotImplementedError("each data term has a compiled one")
-
-
-@lean
-def place_lines(grid, sizes, x, lines):
-    """How a grid lies in the moving image of ``sizes``, in samples, to lines ``(3, 5)``: along x, y and z where its first sample is, the
-    way to the next column, row and plane, and the inverse of the first of these; whether these are numbers to work with."""
-    d = len(sizes)
-    for direction in range(d):
-        samples = sizes[d - 1 - direction] / 2
-        at = x[direction, d] + 1
-        for axis in range(d):
-            at += x[direction, axis] * (1 / grid[d - 1 - axis] - 1)
-            lines[direction, 1 + axis] = 2 * x[direction, axis] * samples / grid[d - 1 - axis]
-        if d == 2:
-            lines[direction, 3] = 0.0
-        lines[direction, 0] = at * samples - 0.5
-        lines[direction, 4] = 1 / lines[direction, 1] if abs(lines[direction, 1]) > 1e-9 else 0.0
-        for number in range(4):
-            if not abs(lines[direction, number]) < 1e9:
-                return False
-    return True
-
-
-@lean
-def place_row(lines, row, plane, place):
-    """Where the first column of a row of a plane lies, to place ``(3,)``."""
-    for direction in range(3):
-        place[direction] = lines[direction, 0] + row * lines[direction, 2] + plane * lines[direction, 3]
-
-
-@lean
-def columns_between(place, lines, box, first, last):
-    """Of the columns first .. last - 1 of a placed row those that lie between both numbers of a box ``(d, 2)``; first and last + 1."""
-    start, end = first, last
-    for direction in range(len(box)):
-        at, inverse = place[direction], lines[direction, 4]
-        if inverse == 0:
-            if not box[direction, 0] < at < box[direction, 1]:
-                return first, first
-            continue
-        one, other = (box[direction, 0] - at) * inverse, (box[direction, 1] - at) * inverse
-        start = max(start, math.ceil(min(max(min(one, other), -1.0), 1e6)))
-        end = min(end, math.floor(min(max(max(one, other), -1.0), 1e6)) + 1)
-    return (start, end) if start < end else (first, first)
-
-
-@inlined
-def _place_rows(lines, box, spans, row, count, plane, work):
-    """Of ``count`` rows of a plane from ``row`` on, with their spans, which columns are compared, first and last + 1, to work.columns, and
-    where their first columns lie, to work.begins; as ``place_row`` and ``columns_between`` have it of one."""
-    starts, ends = work.columns[0], work.columns[1]
-    for k in range(count):
-        starts[k], ends[k] = spans[k, 0], spans[k, 1]
-    for direction in range(len(box)):
-        begins, step, inverse = work.begins[direction], lines[direction, 2], lines[direction, 4]
-        begin = lines[direction, 0] + row * step + plane * lines[direction, 3]
-        if inverse == 0:
-            _narrow_all(box[direction, 0], box[direction, 1], begin, step, count, begins, starts, ends)
-        else:
-            _narrow(box[direction, 0], box[direction, 1], inverse, begin, step, count, begins, starts, ends)
-
-
-@fast
-def _narrow_all(low, high, begin, step, count, begins, starts, ends):
-    for i in range(count):
-        k = np.uint64(i)
-        at = begin + i * step
-        begins[k] = at
-        ends[k] = ends[k] if (low < at) & (at < high) else starts[k]
-
-
-@fast
-def _narrow(low, high, inverse, begin, step, count, begins, starts, ends):
-    for i in range(count):
-        k = np.uint64(i)
-        at = begin + i * step
-        begins[k] = at
-        one, other = (low - at) * inverse, (high - at) * inverse
-        starts[k] = max(starts[k], np.int32(math.ceil(min(max(min(one, other), -1.0), 1e6))))
-        ends[k] = min(ends[k], np.int32(math.floor(min(max(max(one, other), -1.0), 1e6))) + np.int32(1))
-
-
-@fast
-def _lay_row(sizes, words, x, y, z, lines, first, sixteens, row, plane, filled, lanes, offsets):
-    """Lay the samples of a row from column ``first`` on, which lies at x, y and z, behind those of the block, so many times 16: the
-    first pixel around each, where between the pixels it lies, and its place; words: of a pixel."""
-    d, begin = len(sizes), np.uint64(filled)
-    across = np.int32(words * (sizes[d - 1] + 2 * BORDER))
-    area = np.int32(across * (sizes[d - 2] + 2 * BORDER))
-    dx, dy, dz = np.float32(lines[0, 1]), np.float32(lines[1, 1]), np.float32(lines[2, 1])
-    start, y_of_all, z_of_all = np.float32(first), np.float32(row), np.float32(plane)
-    for i in range(16 * sixteens):
-        here, steps = begin + np.uint64(i), np.float32(np.int32(i))
-        px, py = x + steps * dx, y + steps * dy
-        ix, iy = np.int32(px), np.int32(py)
-        lanes[here + SHARES[0]], lanes[here + SHARES[1]] = px - np.float32(ix), py - np.float32(iy)
-        offset = iy * across + ix * np.int32(words)
-        if d == 3:
-            pz = z + steps * dz
-            iz = np.int32(pz)
-            lanes[here + SHARES[2]] = pz - np.float32(iz)
-            offset += iz * area
-            lanes[here + PLACES[2]] = z_of_all
-        offsets[here] = offset
-        lanes[here + PLACES[0]] = start + steps
-        lanes[here + PLACES[1]] = y_of_all
-
-
-@fast
-def _copy_row(values, first, count, lane, filled, lanes):
-    for i in range(count):
-        lanes[lane + np.uint64(filled + i)] = values[np.uint64(first + i)]
 
 
 @fast
@@ -197,7 +84,7 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
     ``(d, d + 1)``; sums ``(K,)`` or, cost and content each followed by its derivative in the order of ``flatten``, ``(2, 1 + n)``,
     n = d (d + 1), in float64; matrix ``(n, n)`` in float64, of which ``fill_lower`` makes the rest, or None; work: of the thread.
     """
-    d, columns, filled = len(sizes), sizes[len(sizes) - 1], 0
+    d, columns = len(sizes), sizes[len(sizes) - 1]
     work.direct[:], work.slopes[:], work.products[:] = 0, 0, 0
     for i in range(d):
         for j in range(d):
@@ -213,7 +100,7 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
                     count = min(last - index, rows - row, ROWS)
                     placed += count
                     if sound:
-                        _place_rows(work.lines, box, spans[index:placed], row, count, plane, work)
+                        place_rows(work.lines, box, spans[index:placed], row, count, plane, work)
                     else:
                         work.columns[:] = 0
                 start, end = work.columns[0, k], work.columns[1, k]
@@ -224,14 +111,11 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
                 row, k, index = row + 1, k + 1, index + 1
             else:
                 some = min(end - start, BLOCK - filled)
-                x0 = np.float32(work.begins[0, k - 1] + start * work.lines[0, 1] + BORDER)
-                y0 = np.float32(work.begins[1, k - 1] + start * work.lines[1, 1] + BORDER)
-                z0 = np.float32(work.begins[2, k - 1] + start * work.lines[2, 1] + BORDER)
-                _lay_row(
-                    sizes, words.shape[1], x0, y0, z0, work.lines, start, (some + 15) // 16, row - 1, plane, filled, work.lanes, work.offsets
-                )
+                at = _begin(work, 0, k - 1, start), _begin(work, 1, k - 1, start), _begin(work, 2, k - 1, start)
+                sixteens = (some + 15) // 16
+                lay_row(sizes, words.shape[1], at, work.lines, start, sixteens, row - 1, plane, filled, work.lanes, work.offsets)
                 for channel in range(fixed.shape[0] if compares_coverage(term) else 1):
-                    _copy_row(fixed[channel, index - 1], start, some, FIXED[channel], filled, work.lanes)
+                    copy_row(fixed[channel, index - 1], start, some, FIXED[channel], filled, work.lanes)
                 start += some
                 filled += some
         if filled == 0:
@@ -241,6 +125,12 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
         _add_gradients(sizes, work, sums)
     if matrix is not None:
         _add_blocks(sizes, work.products, matrix)
+
+
+@inlined
+def _begin(work, direction, row, column):
+    """Where a column of a placed row lies in the bordered moving image."""
+    return np.float32(work.begins[direction, row] + column * work.lines[direction, 1] + BORDER)
 
 
 @inlined

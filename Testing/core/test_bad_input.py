@@ -94,6 +94,13 @@ def boasting(folder):
     return path
 
 
+def two_claims(folder):
+    """A modest header that claims more in another line."""
+    path = boasting(folder)
+    path.write_bytes(path.read_bytes().replace(b"sizes", b"sizes: 4 4 4\nsizes"))
+    return path
+
+
 BAD_IMAGES = {
     "missing": (lambda folder: folder / "bad.png", "bad.png does not exist; give an image file"),
     "text": (text("bad.png", b"no picture"), "bad.png can't be read as an image"),
@@ -101,6 +108,7 @@ BAD_IMAGES = {
     "unknown format": (text("bad.xyz", b"123"), "bad.xyz can't be read as an image .* give PNG, JPEG, NRRD, NIfTI, MHA or a DICOM folder"),
     "cut off": (cut_off, "bad.nrrd can't be read as an image"),
     "boasting": (boasting, "bad.nrrd claims 100000 x 100000 x 100000 samples, more than fit into memory; resample or crop it"),
+    "two claims": (two_claims, "bad.nrrd (can't be read as an image|claims)"),
     "NaN": (poisoned(np.nan), "bad.nrrd holds samples that are not a number or infinite; replace them"),
     "Inf": (poisoned(-np.inf), "bad.nrrd holds samples that are not a number or infinite; replace them"),
     "constant": (lambda folder: write(folder / "bad.nrrd", np.full((1, 80, 100), 7)), r"bad.nrrd is constant \(every sample is 7\)"),

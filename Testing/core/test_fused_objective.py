@@ -91,6 +91,23 @@ def test_numbers_are_those_of_the_formula(d, term, place, regularized):
 
 
 @DIMENSIONS
+@TERMS
+def test_numbers_of_maps_along_the_axes(d, term):
+    """Whole rows lie inside or outside then; the grid has more rows than are placed together."""
+    straight = torch.zeros(4, d, d + 1, dtype=torch.float64)
+    straight[:, range(d), range(d)] = 0.93
+    straight[1:, 0, d], straight[3, 1, d] = torch.tensor([0.31, -1.1, 4.0]), 0.7
+    turned = straight.clone()
+    turned[:, 0, :2], turned[:, 1, :2] = torch.tensor([0.0, -0.93]), torch.tensor([0.93, 0.0])
+    formula, fused = both(d, term, size={2: 140, 3: SIZE[3]}[d])
+    for x in (straight, turned):
+        value, gradient = fused.value_and_gradient(x)
+        expected, slope = formula.value_and_gradient(x)
+        near(value, expected, 2e-6)
+        near(gradient, slope, 5e-3)
+
+
+@DIMENSIONS
 @pytest.mark.parametrize("every", [1, 2, 3, 4])
 @pytest.mark.parametrize("term", [*COMPARED, *unexplained_sides])
 def test_floors_are_those_of_the_formula(d, every, term):

@@ -7,7 +7,7 @@ import torch
 from core.made_images import affine, apply, brightness, lattice, made, points_of
 from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.image import Image
-from MetaAffineRegLib.pyramid import pyramid, resample
+from MetaAffineRegLib.pyramid import pyramid, resample, to_lattices
 from MetaAffineRegLib.sampling import axis_coordinates
 
 OBLIQUE = affine(35, axis=(2, -1, 3))
@@ -141,3 +141,19 @@ def test_samples_keep_their_place_on_every_level(d):
     coordinate = axis_coordinates(16, dtype=torch.float64).expand(1, 1, *(16,) * d)
     for size, level in pyramid(coordinate, (4, 8, 16)).items():
         torch.testing.assert_close(level, axis_coordinates(size, dtype=torch.float64).expand(1, 1, *(size,) * d))
+
+
+def test_where_images_lie_is_told_of_each_alone():
+    """Slices of three planes, oblique ones too."""
+    sizes = [(30, 20, 1), (30, 1, 20), (1, 30, 20)]
+    images = [made(lattice(size, (1, 2, 3), axes)) for size in sizes for axes in (np.eye(4), OBLIQUE)]
+    frames = np.stack([frame_of(image.geometry) for image in images])
+    found = to_lattices(images, frames)
+    assert found.shape == (6, 2, 3)
+    for image, frame, one in zip(images, frames, found, strict=True):
+        np.testing.assert_allclose(to_lattices([image], frame[None])[0], one, atol=1e-12)
+        middle = np.mean([frame @ (x, y, 0, 1) for x in (-1, 1) for y in (-1, 1)], 0)[:3]
+        np.testing.assert_allclose(middle, image.geometry.center_lps, atol=1e-9)
+        np.testing.assert_allclose(one[:, 2], 0, atol=1e-9)  # the middle of the frame is that of the image
+        known = resample(image, frame, 24, (0.0, 1.0), to_lattice=one)
+        torch.testing.assert_close(known, resample(image, frame, 24, (0.0, 1.0)))
