@@ -258,6 +258,8 @@ def minimize_many(
     work, state, sums = work_space(), descent(d, p.shape[1], curved), np.empty((slabs, 2, 1 + entries))
     matrices = np.empty((slabs if curved else 0, entries, entries))
     for n in range(first, last):
+        if stop[0]:
+            break
         problem = problem_of(problems, pair[n])
         set_out(freedom, d, base[n], p[n], state)
         if curved:

@@ -39,8 +39,8 @@ def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def fast(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``lean``, of a function that goes along a row: sums may be reordered and multiplications fused, or vector instructions could not take
-    it; infinities and NaN stay.  Whoever calls it may not reorder, so that the numbers are the same from wherever it is called."""
+    """``inlined``, of a function that goes along a row: sums may be reordered and multiplications fused, or vector instructions could not
+    take it; infinities and NaN stay.  Whoever calls it may not reorder, so that the numbers are the same from wherever it is called."""
     return _compiled(function, **FAST)
 
 

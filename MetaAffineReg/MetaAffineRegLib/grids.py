@@ -56,7 +56,7 @@ class PairGrids:
         d, count, largest = frames[0].dimension, len(images), max(sizes)
         levels = {size: room_for(count, 2, *(size,) * d, dtype=dtype, device=device) for size in sizes}
         own: list[Window] = [(0.0, 1.0)] * count
-        together = max(1, _IN_CACHE // largest**d)
+        together = max(1, _IN_CACHE // largest**d) if device.type == "cpu" else count
 
         def look(first: int, last: int) -> None:
             own[first:last] = [window(image.array) for image in images[first:last]]

@@ -83,10 +83,7 @@ def _compare(term, f, c, v, m):
 
 @overload(curve, jit_options=FAST)
 def _curve(term, f, c, v, m):
-    one, zero = np.float32(1), np.float32(0)
-
-    def mean_squares(term, f, c, v, m):
-        return one, one, zero
+    one = np.float32(1)
 
     def overlap_mean_squares(term, f, c, v, m):
         return one, c, -f
@@ -97,7 +94,6 @@ def _curve(term, f, c, v, m):
         return share * share, c, -f
 
     return {
-        MeanSquares: mean_squares,
         OverlapMeanSquares: overlap_mean_squares,
         UnexplainedContent: unexplained_content,
     }[term.instance_class]
@@ -193,6 +189,8 @@ def _compare_values(term, sizes, lanes, count, matrix, direct):
 def _curve_samples(term, sizes, lanes, count, matrix):
     if term.instance_class not in _TERMS:
         return None
+    if term.instance_class is MeanSquares:
+        return _curve_values
     deep = len(sizes) == 3
 
     def samples(term, sizes, lanes, count, matrix):
@@ -212,6 +210,20 @@ def _curve_samples(term, sizes, lanes, count, matrix):
                 lanes[i + PRODUCTS[2]] = wy * gy
 
     return samples
+
+
+def _curve_values(term, sizes, lanes, count, matrix):
+    """Of mean squares: the products of the slopes."""
+    for k in range(count):
+        i = np.uint64(k)
+        gx, gy = lanes[i + MOVING[0][1]], lanes[i + MOVING[0][2]]
+        lanes[i + PRODUCTS[0]], lanes[i + PRODUCTS[1]] = gx * gx, gx * gy
+        if len(sizes) == 3:
+            gz = lanes[i + MOVING[0][3]]
+            lanes[i + PRODUCTS[2]], lanes[i + PRODUCTS[3]], lanes[i + PRODUCTS[4]] = gx * gz, gy * gy, gy * gz
+            lanes[i + PRODUCTS[5]] = gz * gz
+        else:
+            lanes[i + PRODUCTS[2]] = gy * gy
 
 
 @overload(compares_coverage, jit_options=FAST)

@@ -11,7 +11,7 @@ from .compiling import compiled
 BLOCK = 256  # samples that are compared together
 WHOLE = 32  # a block is filled up to a multiple of it, so that vector instructions leave no rest
 ROWS = 128  # that are placed together
-STRIDE = BLOCK + 16  # blocks of a power of two would lie in one set of the cache; and a row may be laid by eights beyond its end
+STRIDE = BLOCK + 16  # blocks of a power of two would lie in one set of the cache; and a row may be laid by sixteens beyond its end
 
 
 def _lanes(first: int, count: int) -> tuple[np.uint64, ...]:
@@ -39,7 +39,7 @@ class Work(NamedTuple):
     lanes: npt.NDArray[np.float32]
     offsets: npt.NDArray[np.int32]  # of the first pixel around each sample, in words
     columns: npt.NDArray[np.int32]  # of rows those that are compared, first and last + 1
-    begins: npt.NDArray[np.float64]  # where their first ones lie, along x, y and z
+    begins: npt.NDArray[np.float64]  # where column 0 of each row lies, along x, y and z
     lines: npt.NDArray[np.float64]
     matrix: npt.NDArray[np.float32]  # of the map
     direct: npt.NDArray[np.float64]

@@ -101,6 +101,13 @@ def two_claims(folder):
     return path
 
 
+def other_line_ends(folder):
+    """A header that ends where other programs' lines end, and a claim behind it."""
+    path = boasting(folder)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n") + b"x\nsizes: 4 4 4\n\n")
+    return path
+
+
 BAD_IMAGES = {
     "missing": (lambda folder: folder / "bad.png", "bad.png does not exist; give an image file"),
     "text": (text("bad.png", b"no picture"), "bad.png can't be read as an image"),
@@ -109,6 +116,7 @@ BAD_IMAGES = {
     "cut off": (cut_off, "bad.nrrd can't be read as an image"),
     "boasting": (boasting, "bad.nrrd claims 100000 x 100000 x 100000 samples, more than fit into memory; resample or crop it"),
     "two claims": (two_claims, "bad.nrrd (can't be read as an image|claims)"),
+    "other line ends": (other_line_ends, "bad.nrrd claims 100000 x 100000 x 100000 samples"),
     "NaN": (poisoned(np.nan), "bad.nrrd holds samples that are not a number or infinite; replace them"),
     "Inf": (poisoned(-np.inf), "bad.nrrd holds samples that are not a number or infinite; replace them"),
     "constant": (lambda folder: write(folder / "bad.nrrd", np.full((1, 80, 100), 7)), r"bad.nrrd is constant \(every sample is 7\)"),

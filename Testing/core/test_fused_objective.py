@@ -20,6 +20,7 @@ from MetaAffineRegLib.freedom import FREEDOMS, freedom
 from MetaAffineRegLib.fused_images import FusedImages, rows_of
 from MetaAffineRegLib.fused_objective import FusedObjective
 from MetaAffineRegLib.geometry import pair_frame
+from MetaAffineRegLib.lanes import ROWS
 from MetaAffineRegLib.normalized_gradients import normalized_gradients
 from MetaAffineRegLib.objective import Objective
 from MetaAffineRegLib.pyramid import resample
@@ -93,18 +94,30 @@ def test_numbers_are_those_of_the_formula(d, term, place, regularized):
 @DIMENSIONS
 @TERMS
 def test_numbers_of_maps_along_the_axes(d, term):
-    """Whole rows lie inside or outside then; the grid has more rows than are placed together."""
+    """Whole rows lie inside or outside then."""
     straight = torch.zeros(4, d, d + 1, dtype=torch.float64)
     straight[:, range(d), range(d)] = 0.93
     straight[1:, 0, d], straight[3, 1, d] = torch.tensor([0.31, -1.1, 4.0]), 0.7
     turned = straight.clone()
     turned[:, 0, :2], turned[:, 1, :2] = torch.tensor([0.0, -0.93]), torch.tensor([0.93, 0.0])
-    formula, fused = both(d, term, size={2: 140, 3: SIZE[3]}[d])
+    formula, fused = both(d, term)
     for x in (straight, turned):
         value, gradient = fused.value_and_gradient(x)
         expected, slope = formula.value_and_gradient(x)
         near(value, expected, 2e-6)
         near(gradient, slope, 5e-3)
+
+
+@TERMS
+def test_more_rows_than_are_placed_together(term):
+    """Of a narrow grid, some of whose slabs have more."""
+    fixed, moving = (torch.nn.functional.interpolate(side, (3 * ROWS + 5, 24), mode="bilinear") for side in images(2))
+    fused = FusedObjective(FusedImages.of(fixed, moving, term), term)
+    formula = Objective(term.fixed_channels(fixed), term.moving_channels(moving), term)
+    value, gradient = fused.value_and_gradient(at(2, 0.05))
+    expected, slope = formula.value_and_gradient(at(2, 0.05))
+    near(value, expected, 2e-6)
+    near(gradient, slope, 5e-3)
 
 
 @DIMENSIONS

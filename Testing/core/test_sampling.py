@@ -133,3 +133,7 @@ def test_compiled_samples_are_those_of_torch(d):
     assert found.shape == (2, 4, 3, *shape)
     torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-5)
     assert not found[:, 2].any() and all(found[:, k].any() for k in (0, 1, 3))
+    used = torch.full_like(found, 7)
+    assert sample_mapped(images, x, shape, "numba", used) is used and torch.equal(used, found)
+    x[0, 0], x[1, 0, 0, 0] = torch.nan, 1e30
+    assert not sample_mapped(images, x, shape, "numba", used)[:, 0].any()
