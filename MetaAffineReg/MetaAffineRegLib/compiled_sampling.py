@@ -1,7 +1,6 @@
 """``sampling.sample_mapped``, compiled for the CPU by numba: what lies outside the images is not even looked at."""
 
 import numpy as np
-import torch.nn.functional as F
 from torch import Tensor
 
 from .backends import BORDER
@@ -15,7 +14,9 @@ def sample_mapped(images: Tensor, x: Tensor, shape: tuple[int, ...], out: Tensor
     """Values of images ``(B, C, *S)`` under maps x ``(B, M, d, d + 1)`` on a grid of ``shape``, ``(B, M, C, *shape)``; in float32, and in
     ``out`` where that is given."""
     sizes, (batch, channels) = tuple(images.shape[2:]), images.shape[:2]
-    bordered = F.pad(images, ((BORDER,) * (2 * len(sizes)))).flatten(2).contiguous().numpy()
+    room = room_for(batch, channels, *(size + 2 * BORDER for size in sizes)).zero_()
+    room[(..., *(slice(BORDER, -BORDER),) * len(sizes))] = images
+    bordered = room.flatten(2).numpy()
     maps = np.ascontiguousarray(x.double().numpy())
     rows = int(np.prod(shape[:-1]))
     found = room_for(batch, maps.shape[1], channels, *shape) if out is None else out

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .backends import Backend
 from .geometry import Matrix
 from .image import Image
+from .large_tensors import room_for
 from .sampling import sample_mapped
 
 _SAME = 1e-7  # normalised: far below what float32 tells apart
@@ -44,7 +44,7 @@ def resample(
     same = set(shape) == {size} and bool((np.abs(to_lattice - _IDENTITY[d]) < _SAME).all())  # the grid's samples are the image's
     if same and out is not None and out.device.type == "cpu":
         return _laid(image, window, out)
-    both = _laid(image, window, torch.empty(2, *shape, dtype=dtype)).to(device)
+    both = _laid(image, window, room_for(2, *shape, dtype=dtype)).to(device)
     if same:
         found = both
     else:
@@ -98,11 +98,17 @@ def _averaged(images: Tensor, factor: int) -> Tensor:
 
 
 def _smooth(values: Tensor, axis: int, ratio: float) -> Tensor:
-    """Gaussian along an axis for a grid ``ratio`` times as coarse as the image."""
+    """Gaussian along an axis for a grid ``ratio`` times as coarse as the image; of what lies outside, the border is taken.
+
+    Samples that are an offset away are added one offset after the other: torch's convolution takes twenty times as long on a processor.
+    """
     sigma = 0.45 * math.sqrt(ratio**2 - 1)
-    radius = math.ceil(3 * sigma)
-    offsets = torch.arange(-radius, radius + 1, dtype=values.dtype, device=values.device)
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    moved = values.movedim(axis, -1)
-    rows = F.pad(moved.reshape(-1, 1, moved.shape[-1]), (radius, radius), mode="replicate")
-    return F.conv1d(rows, (kernel / kernel.sum())[None, None]).reshape(moved.shape).movedim(-1, axis)
+    radius, n = math.ceil(3 * sigma), values.shape[axis]
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    shape = [size + 2 * radius * (position == axis) for position, size in enumerate(values.shape)]
+    ends = ([values.narrow(axis, place, 1)] * radius for place in (0, n - 1))
+    padded = torch.cat((*next(ends), values, *next(ends)), axis, out=room_for(*shape, dtype=values.dtype, device=values.device))
+    found = room_for(*values.shape, dtype=values.dtype, device=values.device).zero_()
+    for offset, weight in enumerate((weights / weights.sum()).tolist()):
+        found.add_(padded.narrow(axis, offset, n), alpha=weight)
+    return found

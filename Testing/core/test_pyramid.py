@@ -7,7 +7,7 @@ import torch
 from core.made_images import affine, apply, brightness, lattice, made, points_of
 from MetaAffineRegLib.geometry import pair_frame
 from MetaAffineRegLib.image import Image
-from MetaAffineRegLib.pyramid import pyramid, resample, to_lattices
+from MetaAffineRegLib.pyramid import _smooth, pyramid, resample, to_lattices
 from MetaAffineRegLib.sampling import axis_coordinates
 
 OBLIQUE = affine(35, axis=(2, -1, 3))
@@ -157,3 +157,17 @@ def test_where_images_lie_is_told_of_each_alone():
         np.testing.assert_allclose(one[:, 2], 0, atol=1e-9)  # the middle of the frame is that of the image
         known = resample(image, frame, 24, (0.0, 1.0), to_lattice=one)
         torch.testing.assert_close(known, resample(image, frame, 24, (0.0, 1.0)))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("ratio", [1.3, 4.0])
+def test_smoothing_is_the_convolution_of_torch(axis, ratio):
+    """Along an axis, with the border for what lies outside; an axis may be shorter than the Gaussian."""
+    values = torch.rand(9, 12, 4, generator=torch.Generator().manual_seed(1))
+    sigma = 0.45 * np.sqrt(ratio**2 - 1)
+    radius = int(np.ceil(3 * sigma))
+    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
+    moved = values.movedim(axis, -1)
+    padded = torch.nn.functional.pad(moved.reshape(-1, 1, moved.shape[-1]), (radius, radius), mode="replicate")
+    expected = torch.nn.functional.conv1d(padded, (kernel / kernel.sum())[None, None]).reshape(moved.shape).movedim(-1, axis)
+    torch.testing.assert_close(_smooth(values, axis, ratio), expected)

@@ -41,7 +41,9 @@ def test_table_compares_before_and_after(panel, done):
     assert "robust" in panel.ui.resultLabel.text and "cpu" in panel.ui.resultLabel.text
     seconds = {name: float(text.split()[0]) * {"s": 1.0, "ms": 0.001}[text.split()[1]] for name, text in cells(panel, 1)}
     assert "search of starts" in seconds
-    parts = sum(seconds.values()) - seconds["in all"] - seconds.get("reading the voxels", 0.0)  # before the clock of the registration starts
+    parts = (
+        sum(seconds.values()) - seconds["in all"] - seconds.get("reading the voxels", 0.0)
+    )  # before the clock of the registration starts
     assert parts == pytest.approx(seconds["in all"], rel=0.3, abs=0.02)
 
 
