@@ -15,7 +15,7 @@ def sample_mapped(images: Tensor, x: Tensor, shape: tuple[int, ...], out: Tensor
     ``out`` where that is given."""
     sizes, (batch, channels) = tuple(images.shape[2:]), images.shape[:2]
     room = room_for(batch, channels, *(size + 2 * BORDER for size in sizes)).zero_()
-    room[(..., *(slice(BORDER, -BORDER),) * len(sizes))] = images
+    room[:, :, *[slice(BORDER, -BORDER)] * len(sizes)] = images
     bordered = room.flatten(2).numpy()
     maps = np.ascontiguousarray(x.double().numpy())
     rows = int(np.prod(shape[:-1]))
