@@ -37,6 +37,27 @@ def bordered_words(images: Tensor) -> Tensor:
     return words.words
 
 
+def bordered_rows(images: Tensor) -> Tensor:
+    """Images ``(B, *S)`` in float32, bordered by zeros, the value of a sample and that of the row below in one int64, ``(B, padded
+    samples, 1)``."""
+    words = room_for_words(len(images), images.shape[1:], 2)
+    given = images.reshape(len(images), 1, *(1, *images.shape[1:])[-3:]).contiguous().numpy()
+    share_out(lambda first, last: lay_rows_of_two(given, words.pixels, first, last), len(images), samples=images.numel())
+    return words.words
+
+
+@lean
+def lay_rows_of_two(images, words, first, last):
+    """``lay_side_by_side`` of one channel, the next row's for the second one."""
+    lay_side_by_side(images, words, first, last)
+    for k in range(first, last):
+        for plane in range(words.shape[1]):
+            pixels = words[k, plane]
+            for row in range(words.shape[2] - 1):
+                for i in range(words.shape[3]):
+                    pixels[row, np.uint64(i), 1] = pixels[row + 1, np.uint64(i), 0]
+
+
 @lean
 def lay_side_by_side(images, words, first, last):
     """Images ``(B, C, planes, rows, columns)`` first .. last - 1 into the middle of words ``(B, .., C)``, zeros around them and in a

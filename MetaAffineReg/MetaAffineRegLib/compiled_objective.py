@@ -86,6 +86,23 @@ def sum_many(term, sizes, problems, pair, x, first, last, sums, matrices):
 
 
 @compiled
+def values_and_derivatives(term, sizes, problems, pair, x, first, last, values, gradients, matrices):
+    """Equation (1) at the maps first .. last - 1 of x ``(N, d, d + 1)`` to values ``(N,)``, its derivatives to gradients ``(N, n)`` and its
+    Gauss-Newton matrices to ``(N, n, n)``, which may be None."""
+    work, slabs, n, small = work_space(), slab_count(sizes), gradients.shape[1], np.empty((5, 3, 3))
+    sums, of_slabs = np.empty((slabs, 2, 1 + n)), np.empty((slabs, n, n))
+    for k in range(first, last):
+        problem = problem_of(problems, pair[k])
+        if matrices is None:
+            sum_slabs(term, sizes, problem, x[k], 0, slabs, work, sums, None)
+            values[k], _ = criterion(sums, problem, x[k], gradients[k], small)
+        else:
+            sum_slabs(term, sizes, problem, x[k], 0, slabs, work, sums, of_slabs)
+            values[k], divisor = criterion(sums, problem, x[k], gradients[k], small)
+            gauss_newton(of_slabs, problem, x[k], divisor, matrices[k])
+
+
+@compiled
 def criteria(problems, pair, x, sums, values, gradients, divisors):
     """``criterion`` of all maps."""
     small = np.empty((5, 3, 3))

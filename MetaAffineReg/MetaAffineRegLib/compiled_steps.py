@@ -53,7 +53,7 @@ def follow_level(network: Initializer, trajectory: Trajectory, objective: Criter
     u, hidden, memory = (tensor.clone() for tensor in (trajectory.u, *trajectory.state))
     walk = Walk(u.numpy(), hidden.numpy(), memory.numpy())
     samples = len(start) * network.config.steps * network.config.levels[number] ** network.config.dimension
-    share_out(lambda first, last: follow(kind, layers, *objective.problem(), start, first, last, walk), len(start), samples=samples)
+    share_out(lambda first, last: follow(kind, layers, *objective.problem, start, first, last, walk), len(start), samples=samples)
     return Trajectory(trajectory.start, u, (hidden, memory))
 
 

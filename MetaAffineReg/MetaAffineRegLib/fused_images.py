@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .backends import BORDER
-from .data_terms import DataTerm, IntensityTerm
+from .data_terms import DataTerm, IntensityTerm, MeanSquares
 from .normalized_gradients import NormalizedGradients
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class FusedImages:
     """The channels that a data term looks at in a batch of float32 images ``(B, C, *S)`` on one grid, the coverage last.
 
-    fixed: as they are, in one piece; words ``(B, padded samples, W)``: the moving ones bordered, two channels of a sample in one int64.
+    fixed: as they are, in one piece; words ``(B, padded samples, W)``: the moving ones bordered, two channels of a sample in one int64 or,
+    for mean squares on the CPU, which look at no coverage, the values of a sample and of the row below.
     """
 
     def __init__(self, fixed: Tensor, words: Tensor):
@@ -30,11 +31,15 @@ class FusedImages:
 
     @classmethod
     def of(cls, fixed: Tensor, moving: Tensor, data_term: DataTerm) -> "FusedImages":
-        """Those of images ``(B, 2, *S)``, values and coverage, for a data term; all intensity terms look at both."""
+        """Those of images ``(B, 2, *S)``, values and coverage, for a data term; all intensity terms but mean squares look at both."""
         if isinstance(data_term, NormalizedGradients) and fixed.device.type == "cpu":
             from .compiled_edges import gradient_words, normals
 
             return cls(normals(fixed, data_term.edge), gradient_words(moving))
+        if isinstance(data_term, MeanSquares) and fixed.device.type == "cpu":
+            from .compiled_images import bordered_rows
+
+            return cls(fixed, bordered_rows(moving[:, 0]))
         if not isinstance(data_term, IntensityTerm):
             fixed, moving = data_term.fixed_channels(fixed), data_term.moving_channels(moving)
         if fixed.device.type == "cpu":

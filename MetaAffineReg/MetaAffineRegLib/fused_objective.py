@@ -27,7 +27,10 @@ How = tuple[int, float, bool, float]  # of ``minimize``: iterations, unit, curve
 
 
 class FusedObjective:
-    """The criterion of candidates that belong to pairs of ``images``; the same numbers as those of ``Objective`` but for rounding."""
+    """The criterion of candidates that belong to pairs of ``images``; the same numbers as those of ``Objective`` but for rounding.
+
+    problem: data term, grid sizes, images and numbers by pair, and the pair of each candidate, as the kernels take them.
+    """
 
     def __init__(self, images: FusedImages, data_term: DataTerm, regularizer: Distortion | None = None, pair: Tensor | None = None):
         self._images, self._data_term, self._regularizer = images, data_term, regularizer
@@ -40,8 +43,8 @@ class FusedObjective:
             distortion = _array(regularizer.inverse), _array(regularizer.weight)
         bounds = everywhere(batch, images.sizes) if data_term is data_terms.mean_squares else images.bounds
         self._problems = (*images.arrays, *bounds, *floor_and_price, *distortion)
-        self._term = kernel_term(data_term)
-        self._slabs = kernels.slab_count(images.sizes)
+        self.problem = kernel_term(data_term), images.sizes, self._problems, self._pair.numpy()
+        self._slabs, self._samples = kernels.slab_count(images.sizes), math.prod(images.sizes)
 
     @staticmethod
     def serves(data_term: DataTerm) -> bool:
@@ -55,6 +58,7 @@ class FusedObjective:
         part: FusedObjective = object.__new__(FusedObjective)
         part.__dict__.update(self.__dict__)
         part._pair = self._pair[rows]
+        part.problem = (*self.problem[:-1], part._pair.numpy())
         return part
 
     def value(self, x: Tensor) -> Tensor:
@@ -65,16 +69,31 @@ class FusedObjective:
 
     def value_and_gradient(self, x: Tensor) -> tuple[Tensor, Tensor]:
         maps = _array(x)
-        values, gradients, _ = self._criteria(maps, self._sums(maps))
-        return torch.from_numpy(values), torch.from_numpy(gradients).view_as(x)
+        values, gradients = self._values_and_gradients(maps, None)
+        return torch.from_numpy(values), torch.from_numpy(gradients.reshape(maps.shape))
 
     def value_gradient_curvature(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        maps, n = _array(x), x[0].numel()
-        of_slabs = self._room_for_matrices(maps)
-        values, gradients, divisors = self._criteria(maps, self._sums(maps, of_slabs))
-        matrices = np.empty((len(x), n, n))
-        compiled_objective.gauss_newtons(self._problems, self._pair.numpy(), maps, of_slabs, divisors, matrices)
-        return torch.from_numpy(values), torch.from_numpy(gradients).view_as(x), torch.from_numpy(matrices)
+        maps = _array(x)
+        n = maps[0].size
+        matrices = np.empty((len(maps), n, n))
+        values, gradients = self._values_and_gradients(maps, matrices)
+        return torch.from_numpy(values), torch.from_numpy(gradients.reshape(maps.shape)), torch.from_numpy(matrices)
+
+    def _values_and_gradients(self, maps: Array, matrices: Array | None) -> tuple[Array, Array]:
+        """Values ``(N,)`` and gradients ``(N, n)``; Gauss-Newton matrices go to ``matrices``."""
+        if self._few_and_large(len(maps)):
+            of_slabs = None if matrices is None else self._room_for_matrices(maps)
+            values, gradients, divisors = self._criteria(maps, self._sums(maps, of_slabs))
+            if matrices is not None:
+                compiled_objective.gauss_newtons(self._problems, self.problem[-1], maps, of_slabs, divisors, matrices)
+            return values, gradients
+        values, gradients = np.empty(len(maps)), np.empty((len(maps), maps[0].size))
+        threads.share_out(
+            lambda first, last: compiled_objective.values_and_derivatives(*self.problem, maps, first, last, values, gradients, matrices),
+            len(maps),
+            samples=len(maps) * self._samples,
+        )
+        return values, gradients
 
     def shares(self, x: Tensor) -> Tensor:
         side, maps = data_terms.unexplained_sides[0], _array(x)
@@ -92,8 +111,7 @@ class FusedObjective:
         p = freedom.origin.clone().contiguous()
         base = _array(freedom.base if isinstance(freedom, GroupFreedom) else p.new_zeros(len(p), 0, 0))
         kind = {"affine": compiled_freedom.AFFINE, "rigid": compiled_freedom.RIGID, "similarity": compiled_freedom.SIMILARITY}[freedom.name]
-        few_and_large = self._slabs > 1 and threads.allowed() > 1 and len(p) < threads.allowed() * _FEW
-        minimize = self._minimize_by_slabs if few_and_large else self._minimize_by_problems
+        minimize = self._minimize_by_slabs if self._few_and_large(len(p)) else self._minimize_by_problems
         found = minimize(kind, base, p.numpy(), (iterations, unit, curved, tolerance), check)
         return Minimum(p, *map(torch.from_numpy, found))
 
@@ -101,11 +119,11 @@ class FusedObjective:
         """Values and evaluations ``(N,)``; p becomes the ends."""
         values, evaluations, stop = np.empty(len(p)), np.empty(len(p), np.int64), np.zeros(1, np.int8)
         threads.share_out(
-            lambda first, last: compiled_lbfgs.minimize_many(kind, *self.problem(), base, p, first, last, *how, stop, values, evaluations),
+            lambda first, last: compiled_lbfgs.minimize_many(kind, *self.problem, base, p, first, last, *how, stop, values, evaluations),
             len(p),
             check=check,
             end=lambda: stop.fill(1),
-            samples=len(p) * how[0] * math.prod(self._images.sizes),
+            samples=len(p) * how[0] * self._samples,
         )
         return values, evaluations
 
@@ -135,9 +153,9 @@ class FusedObjective:
             end[:] = state.p
         return np.array([state.numbers[0] for state in states]), np.array([state.counts[0] for state in states])
 
-    def problem(self) -> tuple[Any, ...]:
-        """Data term, grid sizes, images and numbers by pair, and the pair of each candidate."""
-        return self._term, self._images.sizes, self._problems, self._pair.numpy()
+    def _few_and_large(self, problems: int) -> bool:
+        """Whether threads share the slabs of so many problems' grids rather than the problems."""
+        return self._slabs > 1 and threads.allowed() > 1 and problems < threads.allowed() * _FEW
 
     def _sums(self, maps: Array, matrices: Array | None = None) -> Array:
         """Of the slabs of each map, ``(N, slabs, 2, 1 + n)``, see ``kernels.evaluate``; their Gauss-Newton matrices go to ``matrices``."""
@@ -149,9 +167,9 @@ class FusedObjective:
 
     def _added(self, maps: Array, sums: Array, matrices: Array | None, term: Any = None) -> Array:
         threads.share_out(
-            lambda first, last: compiled_objective.sum_many(term or self._term, *self.problem()[1:], maps, first, last, sums, matrices),
+            lambda first, last: compiled_objective.sum_many(term or self.problem[0], *self.problem[1:], maps, first, last, sums, matrices),
             len(maps) * self._slabs,
-            samples=len(maps) * math.prod(self._images.sizes),
+            samples=len(maps) * self._samples,
         )
         return sums
 
@@ -162,9 +180,9 @@ class FusedObjective:
     def _criteria(self, maps: Array, sums: Array) -> tuple[Array, Array, Array]:
         """Values ``(N,)``, gradients ``(N, n)`` and divisors ``(N,)``."""
         values, gradients, divisors = np.empty(len(maps)), np.empty((len(maps), maps[0].size)), np.empty(len(maps))
-        compiled_objective.criteria(self._problems, self._pair.numpy(), maps, sums, values, gradients, divisors)
+        compiled_objective.criteria(self._problems, self.problem[-1], maps, sums, values, gradients, divisors)
         return values, gradients, divisors
 
 
 def _array(tensor: Tensor) -> npt.NDArray[Any]:
-    return np.ascontiguousarray(tensor.detach().numpy())
+    return np.ascontiguousarray((tensor.detach() if tensor.requires_grad else tensor).numpy())

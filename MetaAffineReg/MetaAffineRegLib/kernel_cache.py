@@ -3,18 +3,23 @@ that takes seconds."""
 
 import hashlib
 import os
+import shutil
 import sys
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _COMPLETE = "complete"  # an empty file
+_MAKER = "maker"  # a file that says whose kernels these are
+_NAME, _DIGITS = "kernels-", 16
+_UNUSED = 90 * 24 * 3600.0  # seconds after which kernels are given up that nobody reads
 
 
 def folder() -> Path | None:
     """A folder of this version of the kernels, None without numba or where none can be made.
 
     numba alone would not see that a kernel calls another one that was changed; nor does it share kernels between versions of Python or
-    places of their sources.
+    places of their sources.  A new folder takes the place of those that an earlier version of the same sources has left.
     """
     try:
         maker = f"{version('numba')} {sys.implementation.cache_tag} {Path(__file__).resolve().parent}"
@@ -29,12 +34,32 @@ def folder() -> Path | None:
     digest = hashlib.sha256(maker.encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
-    found = base / "MetaAffineReg" / f"kernels-{digest.hexdigest()[:16]}"
+    found = base / "MetaAffineReg" / f"{_NAME}{digest.hexdigest()[:_DIGITS]}"
     try:
+        new = not found.exists()
         found.mkdir(parents=True, exist_ok=True)
+        os.utime(found)
+        if new:
+            _remove_others(found, maker)
+            (found / _MAKER).write_text(maker, encoding="utf-8")
     except OSError:
         return None
     return found if os.access(found, os.W_OK) else None
+
+
+def _remove_others(folder: Path, maker: str) -> None:
+    """Remove the kernels beside a folder that were of the same maker, or that nobody has read for long; whoever still works with them
+    has them in memory."""
+    for other in folder.parent.glob(_NAME + "?" * _DIGITS):
+        if other == folder or other.is_symlink() or not other.is_dir():
+            continue
+        try:
+            of = other / _MAKER
+            obsolete = (of.is_file() and of.read_text(encoding="utf-8") == maker) or time.time() - other.stat().st_mtime > _UNUSED
+        except (OSError, UnicodeDecodeError):
+            continue
+        if obsolete:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def is_complete(folder: Path) -> bool:

@@ -1,12 +1,12 @@
-"""Interpolation of the moving image between its pixels, eight samples at a time, in the compiler's own language.
+"""Interpolation of the moving image between its pixels, a vector of samples at a time, in the compiler's own language.
 
 Left to itself the compiler fetches the pixels around a sample number by number.  Here they are read by sixteen bytes, which hold two
-channels of two neighbours or four channels of one pixel, and eight such become four vectors by shuffles.  The instructions are those that
-LLVM has for all processors; where vectors are shorter it splits them.
+channels of two neighbours, one channel of four or four channels of one pixel, and a vector's number of such become four vectors by
+shuffles.  The instructions are those that LLVM has for all processors; where vectors are shorter it splits them.
 """
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
@@ -14,7 +14,7 @@ from .backends import BORDER
 from .compiling import FASTMATH, inlined
 from .lanes import MOVING, SHARES
 
-_WIDTH = 8
+_WIDTH = 16 if binding.get_host_cpu_features().get("avx512f") else 8  # samples of a vector; fewer registers would not hold more
 _SINGLE, _INDEX = ir.FloatType(), ir.IntType(64)
 _QUAD, _VECTOR = ir.VectorType(_SINGLE, 4), ir.VectorType(_SINGLE, _WIDTH)
 _FLAGS = tuple(FASTMATH)
@@ -22,46 +22,42 @@ _FLAGS = tuple(FASTMATH)
 
 @inlined
 def sample_moving(sizes, words, covered, work, count, sums):
-    """The channels of the moving image at the ``count`` samples of a block, a multiple of eight, to their lanes; and their derivatives
-    where sums ``(2, 1 + n)`` have room for what follows from them.
+    """The channels of the moving image at the ``count`` samples of a block, a multiple of ``WHOLE``, to their lanes; and their
+    derivatives where sums ``(2, 1 + n)`` have room for what follows from them.
 
-    words ``(padded samples, W)``: two channels each; W = 1 or 2; covered: whether the second channel of one word, the coverage, is
-    looked at.
+    words ``(padded samples, W)``: two channels each; W = 1 or 2; where nothing is covered, one channel's value and that of the row below.
     """
     flat, each = words.reshape(-1), np.uint64(words.shape[1])
     across = each * np.uint64(sizes[len(sizes) - 1] + 2 * BORDER)
     area = across * np.uint64(sizes[len(sizes) - 2] + 2 * BORDER)
     for first in range(0, count, _WIDTH):
-        if words.shape[1] == 1:
-            if covered:
-                _interpolate(sizes, sums, 1, 2, flat, across, area, work.offsets, np.uint64(first), work.lanes)
-            else:
-                _interpolate(sizes, sums, 1, 1, flat, across, area, work.offsets, np.uint64(first), work.lanes)
+        if words.shape[1] == 2:
+            _interpolate(sizes, sums, 4, flat, across, area, work.offsets, np.uint64(first), work.lanes)
+        elif covered:
+            _interpolate(sizes, sums, 2, flat, across, area, work.offsets, np.uint64(first), work.lanes)
         else:
-            _interpolate(sizes, sums, 2, 4, flat, across, area, work.offsets, np.uint64(first), work.lanes)
+            _interpolate(sizes, sums, 1, flat, across, area, work.offsets, np.uint64(first), work.lanes)
 
 
 @intrinsic(prefer_literal=True)
-def _interpolate(typing_context, sizes, sums, each, used, flat, across, area, offsets, first, lanes):
-    """Eight samples from the ``first`` on; ``each``: words of a pixel, used: channels of these that are looked at, across and area: from
-    one row and one plane to the next."""
-    if not (isinstance(each, types.IntegerLiteral) and isinstance(used, types.IntegerLiteral)):
+def _interpolate(typing_context, sizes, sums, channels, flat, across, area, offsets, first, lanes):
+    """A vector of samples from the ``first`` on; across and area: words from one row and one plane to the next."""
+    if not isinstance(channels, types.IntegerLiteral):
         return None
-    dimension, words = sizes.count, each.literal_value
+    dimension, count = sizes.count, channels.literal_value
     wanted = 1 if sums.ndim == 1 else 1 + dimension
 
     def generate(context, builder, signature, arguments):
-        _, _, _, _, flat, across, area, offsets, first, lanes = arguments
+        _, _, _, flat, across, area, offsets, first, lanes = arguments
         flat, offsets, lanes = (
             cgutils.create_struct_proxy(kind)(context, builder, array).data
-            for kind, array in ((signature.args[4], flat), (signature.args[7], offsets), (signature.args[9], lanes))
+            for kind, array in ((signature.args[3], flat), (signature.args[6], offsets), (signature.args[8], lanes))
         )
         code = _Code(builder, first, lanes)
         at = [builder.zext(builder.load(builder.gep(offsets, [builder.add(first, _INDEX(k))])), _INDEX) for k in range(_WIDTH)]
 
         def plane(origin):
-            rows = [code.neighbours(row, at, words) for row in (origin, builder.gep(origin, [across]))]
-            return [code.bilinear(pixels, shares) for pixels in list(zip(*rows[0], *rows[1], strict=True))[: used.literal_value]]
+            return [code.bilinear(pixels, shares) for pixels in code.pixels(origin, across, at, count)]
 
         shares = [code.load(SHARES[axis]) for axis in range(dimension)]
         channels = plane(flat)
@@ -72,11 +68,11 @@ def _interpolate(typing_context, sizes, sums, each, used, flat, across, area, of
                 code.store(numbers[kind], MOVING[channel][kind])
         return context.get_dummy_value()
 
-    return types.void(sizes, sums, each, used, flat, types.uint64, types.uint64, offsets, types.uint64, lanes), generate
+    return types.void(sizes, sums, channels, flat, types.uint64, types.uint64, offsets, types.uint64, lanes), generate
 
 
 class _Code:
-    """Writes instructions on vectors of eight samples from the ``first`` of a block on."""
+    """Writes instructions on vectors of samples from the ``first`` of a block on."""
 
     def __init__(self, builder, first, lanes):
         self._builder, self._first, self._lanes = builder, first, lanes
@@ -91,27 +87,46 @@ class _Code:
         place = self._builder.gep(self._lanes, [self._builder.add(self._first, _INDEX(int(lane)))])
         return self._builder.bitcast(place, _VECTOR.as_pointer())
 
-    def neighbours(self, origin, at, words):
+    def pixels(self, origin, across, at, channels):
+        """Of each channel the pixels ``at``, their right, their lower and their lower right neighbours, four vectors."""
+        if channels == 1:
+            here, below, right, right_below = self._four_lanes(origin, at)
+            return [(here, right, below, right_below)]
+        rows = [self._neighbours(row, at, channels) for row in (origin, self._builder.gep(origin, [across]))]
+        return list(zip(*rows[0], *rows[1], strict=True))
+
+    def _neighbours(self, origin, at, channels):
         """The channels of the pixels ``at`` and of their right neighbours, two lists of vectors."""
         here = self._four_lanes(origin, at)
-        if words == 1:
+        if channels == 2:
             return here[:2], here[2:]
-        return here, self._four_lanes(self._builder.gep(origin, [_INDEX(words)]), at)
+        return here, self._four_lanes(self._builder.gep(origin, [_INDEX(2)]), at)
 
     def _four_lanes(self, origin, at):
-        """Of the sixteen bytes at each of eight places the first, second, third and fourth numbers."""
+        """Of the sixteen bytes at each of the places the first, second, third and fourth numbers."""
         builder = self._builder
         places = (builder.bitcast(builder.gep(origin, [place]), _QUAD.as_pointer()) for place in at)
         quads = [builder.load(place, align=8) for place in places]
-        rows = [self._shuffled(quads[k], quads[k + 4], range(_WIDTH)) for k in range(4)]
-        low, high = (0, 8, 1, 9, 4, 12, 5, 13), (2, 10, 3, 11, 6, 14, 7, 15)
-        even, odd = (0, 1, 8, 9, 4, 5, 12, 13), (2, 3, 10, 11, 6, 7, 14, 15)
-        halves = [[self._shuffled(rows[k], rows[k + 1], part) for k in (0, 2)] for part in (low, high)]
-        return [self._shuffled(*half, part) for half in halves for part in (even, odd)]
+        rows = [self._joined(quads[k::4]) for k in range(4)]
+        low, high, even, odd = (0, 4, 1, 5), (2, 6, 3, 7), (0, 1, 4, 5), (2, 3, 6, 7)
+        halves = [[self._by_quads(rows[k], rows[k + 1], part) for k in (0, 2)] for part in (low, high)]
+        return [self._by_quads(*half, part) for half in halves for part in (even, odd)]
+
+    def _joined(self, vectors):
+        """One after the other, as one vector."""
+        while len(vectors) > 1:
+            count = 2 * vectors[0].type.count
+            vectors = [self._shuffled(one, other, range(count)) for one, other in zip(vectors[::2], vectors[1::2], strict=True)]
+        return vectors[0]
+
+    def _by_quads(self, one, other, part):
+        """Of each four numbers of one vector, 0 .. 3, and each four of another, 4 .. 7, those of ``part``."""
+        mask = [4 * quad + k % 4 + k // 4 * _WIDTH for quad in range(_WIDTH // 4) for k in part]
+        return self._shuffled(one, other, mask)
 
     def _shuffled(self, one, other, mask):
-        numbers = ir.Constant(ir.VectorType(ir.IntType(32), _WIDTH), list(mask))
-        return self._builder.shuffle_vector(one, other, numbers)
+        numbers = list(mask)
+        return self._builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), numbers))
 
     def bilinear(self, pixels, shares):
         """Value between four pixels and its derivatives along x and y."""

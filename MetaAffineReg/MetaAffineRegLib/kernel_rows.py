@@ -91,14 +91,14 @@ def _narrow(low, high, inverse, begin, step, count, begins, starts, ends):
 
 
 @fast
-def lay_row(sizes, words, at, lines, first, sixteens, row, plane, filled, lanes, offsets):
+def lay_row(sizes, words, at, lines, first, sixteens, row, filled, lanes, offsets):
     """Lay the samples of a row from column ``first`` on, which lies at x, y and z, behind those of the block, so many times 16: the
     first pixel around each, where between the pixels it lies, and its place; words: of a pixel.  What is too much, others lie on."""
     d, begin, (x, y, z) = len(sizes), np.uint64(filled), at
     across = np.int32(words * (sizes[d - 1] + 2 * BORDER))
     area = np.int32(across * (sizes[d - 2] + 2 * BORDER))
     dx, dy, dz = np.float32(lines[0, 1]), np.float32(lines[1, 1]), np.float32(lines[2, 1])
-    start, y_of_all, z_of_all = np.float32(first), np.float32(row), np.float32(plane)
+    start, y_of_all = np.float32(first), np.float32(row)
     for i in range(16 * sixteens):
         here, steps = begin + np.uint64(i), np.float32(np.int32(i))
         px, py = x + steps * dx, y + steps * dy
@@ -110,13 +110,6 @@ def lay_row(sizes, words, at, lines, first, sixteens, row, plane, filled, lanes,
             iz = np.int32(pz)
             lanes[here + SHARES[2]] = pz - np.float32(iz)
             offset += iz * area
-            lanes[here + PLACES[2]] = z_of_all
         offsets[here] = offset
         lanes[here + PLACES[0]] = start + steps
         lanes[here + PLACES[1]] = y_of_all
-
-
-@fast
-def copy_row(values, first, count, lane, filled, lanes):
-    for i in range(count):
-        lanes[lane + np.uint64(filled + i)] = values[np.uint64(first + i)]

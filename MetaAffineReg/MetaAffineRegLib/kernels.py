@@ -11,7 +11,8 @@ import numpy as np
 from .backends import BORDER
 from .compiling import fast, inlined, lean
 from .kernel_interpolation import sample_moving
-from .kernel_rows import copy_row, lay_row, place_lines, place_rows
+from .kernel_pieces import copy_piece, squares_outside
+from .kernel_rows import lay_row, place_lines, place_rows
 from .lanes import BLOCK, CONTENT_SLOPES, COST_SLOPES, FIXED, PLACES, PRODUCTS, ROWS, SHARES, WHOLE
 
 SLAB = 1 << 14  # samples of whole rows that are summed together; slabs are added in their order, whichever threads summed them
@@ -53,6 +54,7 @@ def _clear(first, last, channels, lanes, offsets):
         offsets[here] = 0
         for axis in range(3):
             lanes[here + SHARES[axis]] = 0
+        for axis in range(2):
             lanes[here + PLACES[axis]] = 0
         for channel in range(channels):
             lanes[here + FIXED[channel]] = 0
@@ -96,6 +98,8 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
         while filled < BLOCK and (start < end or index < last):
             if start >= end:
                 if index == placed:
+                    if d == 3 and filled > 0:
+                        break  # a block lies in one plane
                     row, plane, k = index % rows, index // rows, 0
                     count = min(last - index, rows - row, ROWS)
                     placed += count
@@ -106,21 +110,21 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
                 start, end = work.columns[0, k], work.columns[1, k]
                 if start >= end:
                     start, end = 0, 0
-                if term.outside:
-                    _add(_squares(fixed[0, index], 0, start) + _squares(fixed[0, index], end, columns), 0, sums)
+                if term.outside and (start > 0 or end < columns):
+                    _add(squares_outside(fixed[0, index], start, end), 0, sums)
                 row, k, index = row + 1, k + 1, index + 1
             else:
                 some = min(end - start, BLOCK - filled)
                 at = _begin(work, 0, k - 1, start), _begin(work, 1, k - 1, start), _begin(work, 2, k - 1, start)
                 sixteens = (some + 15) // 16
-                lay_row(sizes, words.shape[1], at, work.lines, start, sixteens, row - 1, plane, filled, work.lanes, work.offsets)
+                lay_row(sizes, words.shape[1], at, work.lines, start, sixteens, row - 1, filled, work.lanes, work.offsets)
                 for channel in range(fixed.shape[0] if compares_coverage(term) else 1):
-                    copy_row(fixed[channel, index - 1], start, some, FIXED[channel], filled, work.lanes)
+                    copy_piece(fixed[channel, index - 1], start, some, FIXED[channel], filled, work.lanes)
                 start += some
                 filled += some
         if filled == 0:
             break
-        _sum_block(term, sizes, fixed.shape[0], words, filled, work, sums, matrix)
+        _sum_block(term, sizes, fixed.shape[0], words, plane, filled, work, sums, matrix)
     if sums.ndim == 2:
         _add_gradients(sizes, work, sums)
     if matrix is not None:
@@ -158,8 +162,8 @@ def _add_gradients(sizes, work, sums):
 
 
 @inlined
-def _sum_block(term, sizes, channels, words, filled, work, sums, matrix):
-    """Add what a block of ``filled`` samples gives."""
+def _sum_block(term, sizes, channels, words, plane, filled, work, sums, matrix):
+    """Add what a block of ``filled`` samples of a plane gives."""
     d, lanes = len(sizes), work.lanes
     count = -(-filled // WHOLE) * WHOLE
     _clear(filled, count, channels, lanes, work.offsets)
@@ -169,40 +173,53 @@ def _sum_block(term, sizes, channels, words, filled, work, sums, matrix):
     else:
         found = compare_samples(term, sizes, lanes, count, work.matrix, work.direct)
         for direction in range(d):
-            _add_slopes(d, COST_SLOPES[direction], lanes, count, work.slopes[0, direction])
+            _add_slopes(plane, COST_SLOPES[direction], lanes, count, work.slopes[0, direction])
             if compares_coverage(term):
-                _add_slopes(d, CONTENT_SLOPES[direction], lanes, count, work.slopes[1, direction])
+                _add_slopes(plane, CONTENT_SLOPES[direction], lanes, count, work.slopes[1, direction])
     for n in range(len(found)):
         _add(found[n], n, sums)
     if matrix is not None:
         curve_samples(term, sizes, lanes, count, work.matrix)
         for product in range(d * (d + 1) // 2):
-            _add_moments(d, PRODUCTS[product], lanes, count, work.products[product])
+            _add_moments(plane, PRODUCTS[product], lanes, count, work.products[product])
+
+
+@inlined
+def _add_slopes(plane, lane, lanes, count, sums):
+    """Add a block's slopes to ``(4,)``: times column, row and plane, and alone."""
+    x, y, one = _slopes(lane, lanes, count)
+    sums[0] += x
+    sums[1] += y
+    sums[2] += plane * np.float64(one)
+    sums[3] += one
 
 
 @fast
-def _add_slopes(d, lane, lanes, count, sums):
-    """Add a block's slopes to ``(4,)``: times column, row and plane, and alone."""
-    x, y, z, one = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+def _slopes(lane, lanes, count):
+    x, y, one = np.float32(0), np.float32(0), np.float32(0)
     for k in range(count):
         i = np.uint64(k)
         slope = lanes[i + lane]
         x += slope * lanes[i + PLACES[0]]
         y += slope * lanes[i + PLACES[1]]
-        if d == 3:
-            z += slope * lanes[i + PLACES[2]]
         one += slope
-    sums[0] += x
-    sums[1] += y
-    sums[2] += z
-    sums[3] += one
+    return x, y, one
+
+
+@inlined
+def _add_moments(plane, lane, lanes, count, sums):
+    """Add a block's products to ``(10,)``: times xx, xy, xz, x, yy, yz, y, zz, z and one, column, row and plane being x, y and z."""
+    xx, xy, x, yy, y, one = _moments(lane, lanes, count)
+    z = float(plane)
+    found = (xx, xy, z * x, x, yy, z * y, y, z * z * one, z * one, one)
+    for k in range(10):
+        sums[k] += found[k]
 
 
 @fast
-def _add_moments(d, lane, lanes, count, sums):
-    """Add a block's products to ``(10,)``: times xx, xy, xz, x, yy, yz, y, zz, z and one, column, row and plane being x, y and z."""
+def _moments(lane, lanes, count):
     zero = np.float32(0)
-    xx, xy, xz, x, yy, yz, y, zz, z, one = zero, zero, zero, zero, zero, zero, zero, zero, zero, zero
+    xx, xy, x, yy, y, one = zero, zero, zero, zero, zero, zero
     for k in range(count):
         i = np.uint64(k)
         product, column, row = lanes[i + lane], lanes[i + PLACES[0]], lanes[i + PLACES[1]]
@@ -213,24 +230,7 @@ def _add_moments(d, lane, lanes, count, sums):
         yy += by_row * row
         y += by_row
         one += product
-        if d == 3:
-            plane = lanes[i + PLACES[2]]
-            by_plane = product * plane
-            xz += by_column * plane
-            yz += by_row * plane
-            zz += by_plane * plane
-            z += by_plane
-    found = (xx, xy, xz, x, yy, yz, y, zz, z, one)
-    for k in range(10):
-        sums[k] += found[k]
-
-
-@fast
-def _squares(values, first, last):
-    total = np.float32(0)
-    for i in range(first, last):
-        total += values[i] * values[i]
-    return total
+    return np.float64(xx), np.float64(xy), np.float64(x), np.float64(yy), np.float64(y), np.float64(one)
 
 
 @lean

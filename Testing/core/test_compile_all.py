@@ -1,6 +1,8 @@
 """Kernels are compiled by one command, and it is remembered that they are."""
 
 import importlib.metadata
+import os
+import time
 
 import pytest
 
@@ -55,6 +57,33 @@ def test_numba_that_is_installed_meanwhile_is_seen(cache, monkeypatch):
         before.setattr(kernel_cache, "version", missing)
         assert kernel_cache.folder() is None
     assert kernel_cache.folder() is not None
+
+
+def test_new_kernels_take_the_place_of_older_ones_of_the_same_sources(cache, monkeypatch):
+    """Those of another maker stay for some months, and whatever else lies there."""
+    old = kernel_cache.folder()
+    (old / "kernel.nbc").write_bytes(b"code")
+    monkeypatch.setattr(kernel_cache, "version", lambda name: "another")
+    of_another = kernel_cache.folder()
+    assert old.is_dir() and of_another.is_dir() and of_another != old
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setenv("LOCALAPPDATA", str(cache))
+    monkeypatch.setattr(kernel_cache.Path, "home", classmethod(lambda cls: cache))
+    elsewhere, notes, link = (old.with_name(name) for name in ("models", "kernels-notes.txt", "kernels-" + 16 * "0"))
+    elsewhere.mkdir()
+    notes.write_text("mine")
+    link.symlink_to(elsewhere)
+    before = kernel_cache.hashlib.sha256
+    monkeypatch.setattr(kernel_cache.hashlib, "sha256", lambda start: before(start + b"changed sources"))
+    new = kernel_cache.folder()
+    assert new.is_dir() and not old.exists()
+    assert all(other.exists() for other in (of_another, elsewhere, notes, link))
+    assert kernel_cache.folder() == new and new.is_dir()
+    os.utime(of_another, (0, time.time() - 100 * 24 * 3600))
+    monkeypatch.setattr(kernel_cache.hashlib, "sha256", lambda start: before(start + b"changed again"))
+    kernel_cache.folder()
+    assert not of_another.exists() and not new.exists() and elsewhere.exists() and notes.exists()
 
 
 def test_folder_that_can_not_be_made_is_none(cache):

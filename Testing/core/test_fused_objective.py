@@ -120,6 +120,37 @@ def test_more_rows_than_are_placed_together(term):
     near(gradient, slope, 5e-3)
 
 
+@TERMS
+@pytest.mark.parametrize("columns", [9, 16, 31, 33, 47, 261])
+def test_rows_of_any_length(term, columns):
+    """Shorter than a vector of samples, longer by one, longer than a block."""
+    fixed, moving = (torch.nn.functional.interpolate(side, (21, columns), mode="bilinear") for side in images(2))
+    fused = FusedObjective(FusedImages.of(fixed, moving, term), term)
+    formula = Objective(term.fixed_channels(fixed), term.moving_channels(moving), term)
+    x = at(2, 0.05)
+    value, gradient, matrix = fused.value_gradient_curvature(x)
+    near(value, formula.value(x), 2e-6)
+    near(gradient, formula.value_and_gradient(x)[1], 5e-3)
+    near(matrix, formula.curvature(x), 5e-3)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_few_maps_and_many_of_a_large_grid(threads):
+    """Threads share the slabs of few, and of many the maps; the numbers are the same."""
+    _, fused = both(3, unexplained_content, size=LARGE[3])
+    x = at(3, 0.1).repeat(6, 1, 1)
+    many = fused.select(torch.arange(4).repeat(6))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        together = many.value_gradient_curvature(x)
+        alone = [many.select(torch.tensor([k])).value_gradient_curvature(x[k : k + 1]) for k in range(4)]
+    finally:
+        torch.set_num_threads(before)
+    for whole, *parts in zip(together, *alone, strict=True):
+        assert torch.equal(whole[:4], torch.cat(parts)) and torch.equal(whole[4:8], whole[:4])
+
+
 @DIMENSIONS
 @pytest.mark.parametrize("every", [1, 2, 3, 4])
 @pytest.mark.parametrize("term", [*COMPARED, *unexplained_sides])

@@ -33,18 +33,41 @@ def test_torch_keeps_to_one_thread_for_a_while():
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 100])
-def test_every_part_is_done_once_by_a_thread_that_shares_out_no_further(count):
-    done, names, inner = [], set(), []
+@pytest.mark.parametrize("watched", [False, True])
+def test_every_part_is_done_once_by_a_thread_that_shares_out_no_further(count, watched):
+    """The caller does a share of it, unless it watches, and may share out again afterwards."""
+    done, names, inner, checked, ended = [], set(), [], [], []
 
     def work(first, last):
         done.extend(range(first, last))
         names.add(threading.current_thread().name)
         inner.append(allowed())
+        time.sleep(0.01)
 
-    share_out(work, count)
-    assert sorted(done) == list(range(count))
-    assert set(inner) == ({1} if count > 1 else {3})
-    assert (threading.current_thread().name in names) == (count == 1)
+    share_out(work, count, check=(lambda: checked.append(count)) if watched else None, end=lambda: ended.append(count))
+    assert sorted(done) == list(range(count)) and not ended
+    assert set(inner) == ({1} if count > 1 else {3}) and allowed() == 3
+    assert (threading.current_thread().name in names) == (count == 1 or not watched)
+    assert len(names) == min(count, 3)
+    assert bool(checked) == watched
+
+
+def test_the_later_parts_of_many_are_smaller():
+    sizes = []
+    share_out(lambda first, last: sizes.append((first, last - first)), 1000)
+    lengths = [length for _, length in sorted(sizes)]
+    assert len(lengths) == 12 and sum(lengths) == 1000
+    assert lengths == sorted(lengths, reverse=True) and lengths[-1] < 20 < 100 < lengths[0]
+
+
+def test_few_samples_are_not_watched():
+    """They are done sooner than anybody looks; what is to end them is asked before."""
+    checked = []
+    share_out(lambda first, last: time.sleep(0.05), 3, check=lambda: checked.append(0), samples=1_000_000)
+    assert len(checked) == 1
+    with pytest.raises(ZeroDivisionError):
+        share_out(lambda first, last: checked.append(first), 3, check=lambda: 1 / 0, samples=1_000_000)
+    assert len(checked) == 1
 
 
 def test_small_work_stays_with_the_caller():
@@ -78,6 +101,24 @@ def test_what_goes_wrong_in_a_thread_is_told():
 
     with pytest.raises(ValueError, match="part"):
         share_out(work, 3)
+    assert allowed() == 3
+
+
+def test_all_have_ended_when_the_caller_goes_wrong():
+    caller, running, ended = threading.current_thread(), [], threading.Event()
+
+    def work(first, last):
+        if threading.current_thread() is caller:
+            while not running:
+                time.sleep(0.001)
+            raise ValueError("caller")
+        running.append(first)
+        ended.wait(10)
+        running.remove(first)
+
+    with pytest.raises(ValueError, match="caller"):
+        share_out(work, 3, end=ended.set)
+    assert not running and ended.is_set() and allowed() == 3
 
 
 SLICE = lattice((40, 40, 1), (1.0, 1.0, 1.0))

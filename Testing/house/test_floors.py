@@ -35,7 +35,17 @@ LIBRARY = (
         "lbfgs",
     ),
     *("triton_terms", "triton_kernels", "backends", "kernel_cache", "compiling", "threads"),
-    *("large_tensors", "lanes", "kernel_interpolation", "kernel_rows", "kernels", "compiled_sampling", "sampling", "pyramid"),
+    *(
+        "large_tensors",
+        "lanes",
+        "kernel_interpolation",
+        "kernel_pieces",
+        "kernel_rows",
+        "kernels",
+        "compiled_sampling",
+        "sampling",
+        "pyramid",
+    ),
     *(
         "data_terms",
         "correction_formulas",
