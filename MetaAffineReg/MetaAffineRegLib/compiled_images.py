@@ -1,4 +1,5 @@
-"""How images are laid out for the compiled kernels on the CPU, compiled by numba: their channels side by side."""
+"""How images are laid out for the compiled kernels on the CPU, compiled by numba: their channels, or two
+rows, side by side."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -29,6 +29,11 @@ class FusedImages:
         self._floors: dict[DataTerm, tuple[Tensor, Tensor]] = {}
         self._every = 1
 
+    @staticmethod
+    def in_rows_of_two(data_term: DataTerm, device: torch.device) -> bool:
+        """Whether the words for a data term hold values of two rows rather than two channels."""
+        return isinstance(data_term, MeanSquares) and device.type == "cpu"
+
     @classmethod
     def of(cls, fixed: Tensor, moving: Tensor, data_term: DataTerm) -> "FusedImages":
         """Those of images ``(B, 2, *S)``, values and coverage, for a data term; all intensity terms but mean squares look at both."""
@@ -36,7 +41,7 @@ class FusedImages:
             from .compiled_edges import gradient_words, normals
 
             return cls(normals(fixed, data_term.edge), gradient_words(moving))
-        if isinstance(data_term, MeanSquares) and fixed.device.type == "cpu":
+        if cls.in_rows_of_two(data_term, fixed.device):
             from .compiled_images import bordered_rows
 
             return cls(fixed, bordered_rows(moving[:, 0]))

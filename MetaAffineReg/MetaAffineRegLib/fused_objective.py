@@ -41,7 +41,7 @@ class FusedObjective:
             distortion = np.tile(np.eye(d), (batch, 1, 1)), np.zeros(batch)
         else:
             distortion = _array(regularizer.inverse), _array(regularizer.weight)
-        bounds = everywhere(batch, images.sizes) if data_term is data_terms.mean_squares else images.bounds
+        bounds = everywhere(batch, images.sizes) if isinstance(data_term, data_terms.MeanSquares) else images.bounds
         self._problems = (*images.arrays, *bounds, *floor_and_price, *distortion)
         self.problem = kernel_term(data_term), images.sizes, self._problems, self._pair.numpy()
         self._slabs, self._samples = kernels.slab_count(images.sizes), math.prod(images.sizes)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .backends import Backend
-from .data_terms import DataTerm, IntensityTerm, mean_squares
+from .data_terms import DataTerm, IntensityTerm
 from .fused_images import FusedImages, rows_of
 from .geometry import PairFrame
 from .image import Image
@@ -114,8 +114,9 @@ class PairGrids:
         return Objective(fixed, data_term.moving_channels(self.moving[size]), data_term, regularizer)
 
     def _fused_images(self, size: int, data_term: DataTerm) -> FusedImages:
-        """Kept, since all criteria on a grid share them; those that compare values and coverage do."""
-        key = size, None if isinstance(data_term, IntensityTerm) and data_term is not mean_squares else data_term
+        """Kept, since all criteria on a grid share them; those that read values and coverage do."""
+        alike = isinstance(data_term, IntensityTerm) and not FusedImages.in_rows_of_two(data_term, self.fixed[size].device)
+        key = size, None if alike else data_term
         if key not in self._fused:
             self._fused[key] = FusedImages.of(self.fixed[size], self.moving[size], data_term)
         return self._fused[key]

@@ -1,9 +1,9 @@
 """The criterion of an image pair under an affine map, summed in one pass over the fixed grid; compiled for the CPU by numba.
 
-One block of samples after the other, row by row and whatever rows they belong to, is read, interpolated, compared and summed while it
-lies in the processor's cache, so that no image of intermediate results is ever written.  The formulas are those of ``data_terms`` and
-``sampling``; sums run in an order of their own, the same for a pair in any batch and for any number of threads.  What is
-summed, the kernels of the data terms say (``kernel_intensities``, ``kernel_edges``).
+One block of samples of a plane after the other, row by row and whatever rows they belong to, is read, interpolated, compared and summed
+while it lies in the processor's cache, so that no image of intermediate results is ever written.  The formulas are those of
+``data_terms`` and ``sampling``; sums run in an order of their own, the same for a pair in any batch and for any number of threads.  What
+is summed, the kernels of the data terms say (``kernel_intensities``, ``kernel_edges``).
 """
 
 import numpy as np
@@ -82,9 +82,10 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
     the cost's Gauss-Newton matrix where there is room for them.
 
     sizes: of the grid, array order; fixed ``(C, rows, columns)`` and words ``(padded samples, W)``: the channels of the data term, those
-    of the moving image bordered and two by two in one int64; spans ``(rows, 2)`` and box ``(d, 2)``: see ``coverage_bounds``; x
-    ``(d, d + 1)``; sums ``(K,)`` or, cost and content each followed by its derivative in the order of ``flatten``, ``(2, 1 + n)``,
-    n = d (d + 1), in float64; matrix ``(n, n)`` in float64, of which ``fill_lower`` makes the rest, or None; work: of the thread.
+    of the moving image bordered and two by two in one int64 (see ``fused_images``); spans ``(rows, 2)`` and box ``(d, 2)``: see
+    ``coverage_bounds``; x ``(d, d + 1)``; sums ``(K,)`` or, cost and content each followed by its derivative in the order of ``flatten``,
+    ``(2, 1 + n)``, n = d (d + 1), in float64; matrix ``(n, n)`` in float64, of which ``fill_lower`` makes the rest, or None; work: of
+    the thread.
     """
     d, columns = len(sizes), sizes[len(sizes) - 1]
     work.direct[:], work.slopes[:], work.products[:] = 0, 0, 0

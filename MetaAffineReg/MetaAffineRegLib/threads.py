@@ -58,8 +58,9 @@ def share_out(
 ) -> None:
     """Call work(first, last) over 0 .. count - 1 in so many chunks a thread; what looks at few ``samples`` stays in the caller's thread.
 
-    ``check`` is called before, and again and again where there are many samples, and may raise: then ``end`` is called, and what runs is
-    waited for.  Where there is nothing to check meanwhile the caller takes its share of the chunks.
+    ``check`` is called before and, where other threads look at many samples, again and again.  Where there is nothing to check meanwhile
+    the caller takes its share of the chunks.  When it is interrupted, or ``check`` or its own part raises, ``end`` is called, and what runs
+    is waited for.
     """
     if check is not None:
         check()
@@ -76,18 +77,20 @@ def share_out(
         if check is None:
             with _at_work():
                 _take_parts(work, parts)
-        while running and check is not None:
+            running = [future for future in everything if not future.cancel()]  # what has not begun would find nothing to do
+            for future in running:
+                future.exception()  # waits
+        while check is not None and running:
             check()
             running = wait(running, _POLL).not_done
     except BaseException:
         parts.clear()
         end()
-        wait(everything)
+        wait([future for future in everything if not future.cancel()])
         raise
     for future in everything:
-        future.exception()  # waits
-    for future in everything:
-        future.result()
+        if not future.cancelled():
+            future.result()
 
 
 @lru_cache(maxsize=1024)

@@ -60,7 +60,7 @@ def test_numba_that_is_installed_meanwhile_is_seen(cache, monkeypatch):
 
 
 def test_new_kernels_take_the_place_of_older_ones_of_the_same_sources(cache, monkeypatch):
-    """Those of another maker stay for some months, and whatever else lies there."""
+    """Where no process of today has read them; those of another maker stay for some months, and whatever else lies there for ever."""
     old = kernel_cache.folder()
     (old / "kernel.nbc").write_bytes(b"code")
     monkeypatch.setattr(kernel_cache, "version", lambda name: "another")
@@ -70,20 +70,29 @@ def test_new_kernels_take_the_place_of_older_ones_of_the_same_sources(cache, mon
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setenv("LOCALAPPDATA", str(cache))
     monkeypatch.setattr(kernel_cache.Path, "home", classmethod(lambda cls: cache))
-    elsewhere, notes, link = (old.with_name(name) for name in ("models", "kernels-notes.txt", "kernels-" + 16 * "0"))
-    elsewhere.mkdir()
-    notes.write_text("mine")
+    elsewhere, notes, link = (old.with_name(name) for name in ("models", "kernels-notes-of-mine-12", "kernels-" + 16 * "0"))
+    for folder in (elsewhere, notes):
+        folder.mkdir()
+        (folder / "maker").write_text((old / "maker").read_text())
     link.symlink_to(elsewhere)
-    before = kernel_cache.hashlib.sha256
-    monkeypatch.setattr(kernel_cache.hashlib, "sha256", lambda start: before(start + b"changed sources"))
-    new = kernel_cache.folder()
-    assert new.is_dir() and not old.exists()
-    assert all(other.exists() for other in (of_another, elsewhere, notes, link))
-    assert kernel_cache.folder() == new and new.is_dir()
-    os.utime(of_another, (0, time.time() - 100 * 24 * 3600))
-    monkeypatch.setattr(kernel_cache.hashlib, "sha256", lambda start: before(start + b"changed again"))
-    kernel_cache.folder()
-    assert not of_another.exists() and not new.exists() and elsewhere.exists() and notes.exists()
+    before, changed = kernel_cache.hashlib.sha256, []
+    monkeypatch.setattr(kernel_cache.hashlib, "sha256", lambda start: before(start + bytes(len(changed))))
+
+    def after(days, *folders):
+        """A new folder, these having been read so many days ago."""
+        for folder in folders:
+            os.utime(folder, (0, time.time() - days * 24 * 3600))
+        changed.append(0)
+        return kernel_cache.folder()
+
+    second = after(0.5, old, of_another, elsewhere, notes)
+    assert second.is_dir() and old.is_dir()
+    third = after(2, old, of_another, elsewhere, notes)
+    assert third.is_dir() and second.is_dir() and not old.exists() and of_another.is_dir()
+    assert kernel_cache.folder() == third
+    fourth = after(100, second, third, of_another, elsewhere, notes)
+    assert fourth.is_dir() and not any(folder.exists() for folder in (second, third, of_another))
+    assert all((folder / "maker").is_file() for folder in (elsewhere, notes, link, fourth))
 
 
 def test_folder_that_can_not_be_made_is_none(cache):

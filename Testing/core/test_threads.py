@@ -104,6 +104,39 @@ def test_what_goes_wrong_in_a_thread_is_told():
     assert allowed() == 3
 
 
+def test_nothing_is_begun_after_something_went_wrong():
+    """In a helper: the parts that are done have ended before it is told, and no others are begun."""
+    caller, done, wrong = threading.current_thread(), [], threading.Event()
+
+    def work(first, last):
+        if threading.current_thread() is not caller and not wrong.is_set():
+            wrong.set()
+            raise ValueError("helper")
+        wrong.wait(10)
+        time.sleep(0.2)
+        done.append(first)
+
+    with pytest.raises(ValueError, match="helper"):
+        share_out(work, 100)
+    so_far = len(done)
+    time.sleep(0.3)
+    assert len(done) == so_far <= 2
+
+
+def test_helpers_that_are_busy_elsewhere_are_not_waited_for():
+    busy, taken = threading.Event(), []
+    other = threading.Thread(target=lambda: share_out(lambda first, last: busy.wait(10), 12, check=lambda: None))
+    other.start()
+    try:
+        time.sleep(0.1)
+        started = time.perf_counter()
+        share_out(lambda first, last: taken.append((first, last)), 12)
+        assert time.perf_counter() - started < 5 and sum(last - first for first, last in taken) == 12
+    finally:
+        busy.set()
+        other.join()
+
+
 def test_all_have_ended_when_the_caller_goes_wrong():
     caller, running, ended = threading.current_thread(), [], threading.Event()
 

@@ -62,7 +62,7 @@ def test_reading_has_its_line_where_it_takes_time(panel, two_slices, monkeypatch
     choose(panel, *two_slices)
     press_apply(panel)
     seconds = times(panel)
-    assert 0.2 <= seconds["reading the voxels"] < 0.4 and seconds["in all"] > 0.2
+    assert 0.2 <= seconds["reading the voxels"] <= seconds["in all"]
 
 
 def test_sure_result_offers_no_runner_up(panel, done):
