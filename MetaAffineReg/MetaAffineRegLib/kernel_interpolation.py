@@ -15,7 +15,9 @@ from .compiling import FASTMATH, inlined
 from .lanes import MOVING, SHARES
 
 _WIDTH = 16 if binding.get_host_cpu_features().get("avx512f") else 8  # samples of a vector; fewer registers would not hold more
-_SINGLE, _INDEX = ir.FloatType(), ir.IntType(64)
+_NEAR = 3 << 19  # words of an image that stays in a cache; those of a larger one are fetched ahead
+_TO_READ, _AND_TO_KEEP, _AS_DATA = 0, 3, 1  # of LLVM's prefetch
+_SINGLE, _BYTE, _INT, _INDEX = ir.FloatType(), ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _QUAD, _VECTOR = ir.VectorType(_SINGLE, 4), ir.VectorType(_SINGLE, _WIDTH)
 _FLAGS = tuple(FASTMATH)
 
@@ -30,6 +32,8 @@ def sample_moving(sizes, words, covered, work, count, sums):
     flat, each = words.reshape(-1), np.uint64(words.shape[1])
     across = each * np.uint64(sizes[len(sizes) - 1] + 2 * BORDER)
     area = across * np.uint64(sizes[len(sizes) - 2] + 2 * BORDER)
+    if len(sizes) == 3 and flat.size > _NEAR:
+        _fetch_next_row(flat, each, across, area, work, count)
     for first in range(0, count, _WIDTH):
         if words.shape[1] == 2:
             _interpolate(sizes, sums, 4, flat, across, area, work.offsets, np.uint64(first), work.lanes)
@@ -37,6 +41,34 @@ def sample_moving(sizes, words, covered, work, count, sums):
             _interpolate(sizes, sums, 2, flat, across, area, work.offsets, np.uint64(first), work.lanes)
         else:
             _interpolate(sizes, sums, 1, flat, across, area, work.offsets, np.uint64(first), work.lanes)
+
+
+@inlined
+def _fetch_next_row(flat, each, across, area, work, count):
+    """Have the processor fetch the pixels around what lies below the samples of a block, in the next row of the grid, while it goes on:
+    where they lie in a turned image it doesn't foresee."""
+    ahead = np.int64(0)
+    for direction, step in enumerate((each, across, area)):
+        ahead += np.int64(np.rint(work.lines[direction, 2])) * np.int64(step)
+    for first in range(count):
+        _fetch(flat, np.int64(work.offsets[np.uint64(first)]) + ahead, across, area)
+
+
+@intrinsic
+def _fetch(typing_context, flat, at, across, area):
+    """Ask for the words at a place, one row, one plane, and both further; wherever that is, it is no fault."""
+
+    def generate(context, builder, signature, arguments):
+        flat, at, across, area = arguments
+        kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), _INT, _INT, _INT])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        here = builder.gep(cgutils.create_struct_proxy(signature.args[0])(context, builder, flat).data, [at])
+        behind = builder.gep(here, [area])
+        for place in (here, builder.gep(here, [across]), behind, builder.gep(behind, [across])):
+            builder.call(prefetch, [builder.bitcast(place, _BYTE.as_pointer()), *map(_INT, (_TO_READ, _AND_TO_KEEP, _AS_DATA))])
+        return context.get_dummy_value()
+
+    return types.void(flat, types.int64, types.uint64, types.uint64), generate
 
 
 @intrinsic(prefer_literal=True)
@@ -126,7 +158,7 @@ class _Code:
 
     def _shuffled(self, one, other, mask):
         numbers = list(mask)
-        return self._builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), numbers))
+        return self._builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(_INT, len(numbers)), numbers))
 
     def bilinear(self, pixels, shares):
         """Value between four pixels and its derivatives along x and y."""
