@@ -15,7 +15,7 @@ from .compiling import FASTMATH, inlined
 from .lanes import MOVING, SHARES
 
 _WIDTH = 16 if binding.get_host_cpu_features().get("avx512f") else 8  # samples of a vector; fewer registers would not hold more
-_NEAR = 3 << 19  # words of an image that stays in a cache; those of a larger one are fetched ahead
+NEAR = 3 << 19  # words of an image that stays in a cache; those of a larger one are fetched ahead
 _TO_READ, _AND_TO_KEEP, _AS_DATA = 0, 3, 1  # of LLVM's prefetch
 _SINGLE, _BYTE, _INT, _INDEX = ir.FloatType(), ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _QUAD, _VECTOR = ir.VectorType(_SINGLE, 4), ir.VectorType(_SINGLE, _WIDTH)
@@ -32,7 +32,7 @@ def sample_moving(sizes, words, covered, work, count, sums):
     flat, each = words.reshape(-1), np.uint64(words.shape[1])
     across = each * np.uint64(sizes[len(sizes) - 1] + 2 * BORDER)
     area = across * np.uint64(sizes[len(sizes) - 2] + 2 * BORDER)
-    if len(sizes) == 3 and flat.size > _NEAR:
+    if len(sizes) == 3 and flat.size > NEAR:
         _fetch_next_row(flat, each, across, area, work, count)
     for first in range(0, count, _WIDTH):
         if words.shape[1] == 2:
@@ -50,8 +50,8 @@ def _fetch_next_row(flat, each, across, area, work, count):
     ahead = np.int64(0)
     for direction, step in enumerate((each, across, area)):
         ahead += np.int64(np.rint(work.lines[direction, 2])) * np.int64(step)
-    for first in range(count):
-        _fetch(flat, np.int64(work.offsets[np.uint64(first)]) + ahead, across, area)
+    for k in range(count):
+        _fetch(flat, np.int64(work.offsets[np.uint64(k)]) + ahead, across, area)
 
 
 @intrinsic

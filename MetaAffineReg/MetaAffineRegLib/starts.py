@@ -96,7 +96,7 @@ def _search(
     numbers = _NUMBERS if fixed.device.type == "cpu" else _NUMBERS_ON_GPU
     rotations_at_once = max(1, numbers // (trial.fields * (2 * n) ** d))
     pairs_at_once = max(1, rotations_at_once // count)
-    parts = [(pairs, turns) for pairs in _evenly(batch, pairs_at_once) for turns in _evenly(count, rotations_at_once)]
+    parts = [(pairs, turns) for pairs in evenly(batch, pairs_at_once) for turns in evenly(count, rotations_at_once)]
     # The moving image, turned, on a grid twice as wide: then no shift within half the fixed image wraps around.
     wide = torch.cat((2 * matrices, offset.expand(-1, count, -1, -1)), -1)
     found = matrices.new_empty(batch, count, each, d + 1)
@@ -111,7 +111,7 @@ def _search(
     return found[..., :d], found[..., d]
 
 
-def _evenly(count: int, most: int) -> list[slice]:
+def evenly(count: int, most: int) -> list[slice]:
     """0 .. count - 1 in parts of ``most`` at most, as few and as even as can be: threads wait for the longest."""
     parts = -(-count // most)
     return [slice(count * k // parts, count * (k + 1) // parts) for k in range(parts)]

@@ -4,9 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from core.torch_threads import torch_threads
 from MetaAffineRegLib.backends import BORDER
 from MetaAffineRegLib.compiled_edges import gradient_words, normals
-from MetaAffineRegLib.compiled_images import bordered_words
+from MetaAffineRegLib.compiled_images import bordered_rows, bordered_words
 from MetaAffineRegLib.normalized_gradients import NormalizedGradients, gradients
 
 SHAPES = pytest.mark.parametrize("shape", [(9, 14), (1, 5), (6, 9, 14), (2, 3, 4), (1, 4, 5), (40, 40, 40)])
@@ -29,12 +30,8 @@ def test_edges_are_those_of_torch(shape, threads):
     given[:, 1] = 1
     given[(0, 1, *(n // 2 for n in shape))] = 0.5
     given[1, 1, ..., 0] = 0
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with torch_threads(threads):
         words, edges = gradient_words(given), normals(given, 0.02)
-    finally:
-        torch.set_num_threads(before)
     expected, covered = gradients(given)
     expected = torch.cat((expected, covered), 1)
     found = words.view(torch.float32)
@@ -47,6 +44,19 @@ def test_edges_are_those_of_torch(shape, threads):
 
 @SHAPES
 @pytest.mark.parametrize("channels", [2, 3, 4])
-def test_words_hold_the_channels_of_a_sample_side_by_side(shape, channels):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_words_hold_the_channels_of_a_sample_side_by_side(shape, channels, threads):
     given = images(shape, channels)
-    assert torch.equal(bordered_words(given), side_by_side(given))
+    with torch_threads(threads):
+        assert torch.equal(bordered_words(given), side_by_side(given))
+
+
+@SHAPES
+@pytest.mark.parametrize("threads", [1, 3])
+def test_words_hold_the_values_of_a_sample_and_of_the_row_below(shape, threads):
+    given = images(shape)[:, 0]
+    with torch_threads(threads):
+        found = bordered_rows(given)
+    bordered = F.pad(given, (BORDER,) * (2 * len(shape)))
+    below = F.pad(bordered, (0, 0, 0, 1))[..., 1:, :]
+    assert torch.equal(found, torch.stack((bordered, below), -1).flatten(1, -2).view(torch.int64))

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from core.made_images import affine, distance, lattice, made
+from core.torch_threads import torch_threads
 from MetaAffineRegLib import backends
 from MetaAffineRegLib.affine import identity
 from MetaAffineRegLib.backends import choose_backend
@@ -20,6 +21,7 @@ from MetaAffineRegLib.freedom import FREEDOMS, freedom
 from MetaAffineRegLib.fused_images import FusedImages, rows_of
 from MetaAffineRegLib.fused_objective import FusedObjective
 from MetaAffineRegLib.geometry import pair_frame
+from MetaAffineRegLib.kernel_interpolation import NEAR
 from MetaAffineRegLib.lanes import ROWS
 from MetaAffineRegLib.normalized_gradients import normalized_gradients
 from MetaAffineRegLib.objective import Objective
@@ -134,19 +136,29 @@ def test_rows_of_any_length(term, columns):
     near(matrix, formula.curvature(x), 5e-3)
 
 
+@pytest.mark.parametrize(("term", "size"), [(normalized_gradients, 90), (mean_squares, 114)])
+def test_volumes_whose_pixels_are_fetched_ahead(term, size):
+    """They take more than a processor's cache; ahead of the last rows there is nothing to fetch."""
+    fixed, moving = (torch.nn.functional.interpolate(side, (size,) * 3, mode="trilinear") for side in images(3, 1))
+    images_of_term = FusedImages.of(fixed, moving, term)
+    assert images_of_term.words.numel() > NEAR
+    fused, formula = FusedObjective(images_of_term, term), Objective(term.fixed_channels(fixed), term.moving_channels(moving), term)
+    x = at(3, 0.05, 1)
+    value, gradient = fused.value_and_gradient(x)
+    expected, slope = formula.value_and_gradient(x)
+    near(value, expected, 2e-6)
+    near(gradient, slope, 5e-3)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_few_maps_and_many_of_a_large_grid(threads):
     """Threads share the slabs of few, and of many the maps; the numbers are the same."""
     _, fused = both(3, unexplained_content, size=LARGE[3])
     x = at(3, 0.1).repeat(6, 1, 1)
     many = fused.select(torch.arange(4).repeat(6))
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with torch_threads(threads):
         together = many.value_gradient_curvature(x)
         alone = [many.select(torch.tensor([k])).value_gradient_curvature(x[k : k + 1]) for k in range(4)]
-    finally:
-        torch.set_num_threads(before)
     for whole, *parts in zip(together, *alone, strict=True):
         assert torch.equal(whole[:4], torch.cat(parts)) and torch.equal(whole[4:8], whole[:4])
 
@@ -166,6 +178,15 @@ def test_floors_are_those_of_the_formula(d, every, term):
     torch.testing.assert_close(floor, expected, rtol=1e-6, atol=1e-9)
     torch.testing.assert_close(price[:2], cost[:2], rtol=1e-6, atol=1e-9)
     assert torch.isfinite(price).all()
+
+
+def test_floors_are_the_same_by_any_number_of_threads():
+    channels = normalized_gradients.fixed_channels(images(3, 1, 40)[0])
+    found = []
+    for threads in (1, 3):
+        with torch_threads(threads):
+            found.append(torch.cat(floor_and_price(channels.flatten(2, -2).numpy(), 40, normalized_gradients)))
+    assert torch.equal(*found) and bool((found[0] > 0).all())
 
 
 @DIMENSIONS
@@ -226,14 +247,10 @@ def test_nothing_depends_on_the_batch_or_on_the_threads(d):
     x = torch.cat([at(d, 0.1, seed=seed) for seed in range(12)])
     many = fused.select(torch.arange(4).repeat(12))
     options = {"iterations": 8, "unit": 2 / SIZE[d], "curved": True, "tolerance": 1e-4, "check": lambda: None}
-    threads = torch.get_num_threads()
     results = []
-    try:
-        for count in (1, 2, 3):
-            torch.set_num_threads(count)
+    for count in (1, 2, 3):
+        with torch_threads(count):
             results.append((*many.value_and_gradient(x), many.minimize(freedom("rigid", x), **options).p))
-    finally:
-        torch.set_num_threads(threads)
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
     row = torch.tensor([7])
@@ -248,17 +265,13 @@ def test_a_large_problem_is_shared_out_and_its_numbers_stay(d):
     formula, fused = both(d, unexplained_content, distortion(d, 2), count=2, size=LARGE[d])
     x = at(d, 0.1, count=2)
     options = {"iterations": 6, "unit": 2 / LARGE[d], "curved": True, "tolerance": 1e-4, "check": lambda: None}
-    calls, threads = [], torch.get_num_threads()
-    results = []
-    try:
-        for count in (1, 2, 3):
-            torch.set_num_threads(count)
+    calls, results = [], []
+    for count in (1, 2, 3):
+        with torch_threads(count):
             end = fused.minimize(freedom("affine", x), **options)
             results.append((*fused.value_gradient_curvature(x), end.p, end.value, end.evaluations))
-        with pytest.raises(Cancelled):
-            fused.minimize(freedom("affine", x), **options | {"check": lambda: cancel_at_the_third(calls)})
-    finally:
-        torch.set_num_threads(threads)
+    with torch_threads(3), pytest.raises(Cancelled):
+        fused.minimize(freedom("affine", x), **options | {"check": lambda: cancel_at_the_third(calls)})
     assert len(calls) == 3
     assert all(torch.equal(a, b) for other in results[1:] for a, b in zip(results[0], other, strict=True))
     near(results[0][0], formula.value(x), 2e-6)
@@ -283,7 +296,6 @@ def test_absurd_maps_read_nothing_beyond_the_image(d, number):
 
 
 def test_work_ends_where_check_raises():
-    threads = torch.get_num_threads()
     _, fused = both(3, unexplained_content)
     x = torch.cat([at(3, 0.1, seed=seed) for seed in range(40)])
     many = fused.select(torch.arange(4).repeat(40))
@@ -294,12 +306,8 @@ def test_work_ends_where_check_raises():
         if len(calls) > 1:
             raise Cancelled
 
-    torch.set_num_threads(2)
-    try:
-        with pytest.raises(Cancelled):
-            many.minimize(freedom("affine", x), iterations=10**6, unit=0.1, curved=False, tolerance=0.0, check=check)
-    finally:
-        torch.set_num_threads(threads)
+    with torch_threads(2), pytest.raises(Cancelled):
+        many.minimize(freedom("affine", x), iterations=10**6, unit=0.1, curved=False, tolerance=0.0, check=check)
     assert len(calls) == 2
 
 

@@ -9,7 +9,7 @@ from MetaAffineRegLib.affine import compose, identity
 from MetaAffineRegLib.correlation_features import RHO
 from MetaAffineRegLib.data_terms import CONTENT_FLOOR
 from MetaAffineRegLib.sampling import axis_coordinates, mapped_grid, sample
-from MetaAffineRegLib.starts import centre_of_mass, rotations, starts
+from MetaAffineRegLib.starts import centre_of_mass, evenly, rotations, starts
 
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3])
 SIZE = {2: 16, 3: 8}
@@ -249,3 +249,12 @@ def test_rho_is_a_polynomial_in_the_cosine_of_the_difference():
     cosine = torch.cos(2 * math.pi / 3 * r)
     found = sum(coefficient * cosine**power for power, coefficient in enumerate(RHO))
     torch.testing.assert_close(found, 1 - torch.exp(-0.5 * (r / 0.15).square()), atol=0.06, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "lengths"), [(12, 9, [6, 6]), (12, 12, [12]), (7, 3, [2, 2, 3]), (3, 1, [1, 1, 1]), (1, 40, [1])]
+)
+def test_parts_are_few_and_even(count, most, lengths):
+    parts = evenly(count, most)
+    assert [part.stop - part.start for part in parts] == lengths
+    assert [k for part in parts for k in range(part.start, part.stop)] == list(range(count))

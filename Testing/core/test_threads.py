@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from core.made_images import affine, distance, lattice, made
+from core.torch_threads import torch_threads
 from MetaAffineRegLib.errors import Cancelled
 from MetaAffineRegLib.registration import Settings, register
 from MetaAffineRegLib.threads import allowed, share_out, torch_in_one_thread
@@ -15,10 +16,8 @@ from MetaAffineRegLib.threads import allowed, share_out, torch_in_one_thread
 
 @pytest.fixture(autouse=True)
 def three_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(3):
+        yield
 
 
 def test_torch_keeps_to_one_thread_for_a_while():
