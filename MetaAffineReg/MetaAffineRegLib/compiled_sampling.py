@@ -4,8 +4,9 @@ import numpy as np
 from torch import Tensor
 
 from .backends import BORDER
-from .compiling import compiled, fast, lean
-from .kernel_rows import columns_between, place_lines, place_row
+from .compiling import compiled, fast, inlined, lean
+from .kernel_rows import place_lines, place_rows
+from .lanes import ROWS
 from .large_tensors import room_for
 from .threads import share_out
 
@@ -33,39 +34,56 @@ def sample_mapped(images: Tensor, x: Tensor, shape: tuple[int, ...], out: Tensor
 def sample_rows(images, sizes, grid, x, first, last, samples):
     """The rows first .. last - 1 of all maps' samples ``(B, M, C, rows, columns)``, one after the other; bordered images
     ``(B, C, padded samples)``."""
-    _sample_rows(images, sizes, grid, x, first, last, samples, np.zeros(3), np.zeros((3, 5)), np.full((len(sizes), 2), -1.0))
+    columns, begins, spans = np.empty((2, ROWS), np.int32), np.zeros((3, ROWS)), np.zeros((ROWS, 2), np.int32)
+    spans[:, 1] = samples.shape[4]
+    _sample_rows(images, sizes, grid, x, first, last, samples, spans, columns, begins, np.zeros((3, 5)), np.full((len(sizes), 2), -1.0))
 
 
 @lean
-def _sample_rows(images, sizes, grid, x, first, last, samples, place, lines, box):
-    d = len(sizes)
-    _, maps, channels, rows, columns = samples.shape
+def _sample_rows(images, sizes, grid, x, first, last, samples, spans, columns, begins, lines, box):
+    """spans ``(ROWS, 2)``: whole rows; columns ``(2, ROWS)``, begins ``(3, ROWS)``, lines ``(3, 5)``: scratch; see ``kernel_rows``."""
+    d, (maps, rows) = len(sizes), (samples.shape[1], samples.shape[3])
     for direction in range(d):
         box[direction, 1] = sizes[d - 1 - direction]
+    while first < last:
+        n, row = first // rows, first % rows % grid[d - 2]
+        b, m = n // maps, n % maps
+        count = min(last - first, grid[d - 2] - row, ROWS)
+        columns[0], columns[1] = 0, 0
+        if place_lines(grid, sizes, x[b, m], lines):
+            place_rows(lines, box, spans, row, count, first % rows // grid[d - 2], columns, begins)
+        for k in range(count):
+            _sample_row(images[b], sizes, lines, columns[:, k], begins[:, k], first % rows + k, samples[b, m])
+        first += count
+
+
+@inlined
+def _sample_row(images, sizes, lines, columns, begin, row, samples):
+    """A row of the samples ``(C, rows, columns)`` of images ``(C, padded samples)``."""
+    d, start, end = len(sizes), columns[0], columns[1]
+    if start >= end:
+        start, end = 0, 0
     across = np.int32(sizes[d - 1] + 2 * BORDER)
     area = np.int32(across * (sizes[d - 2] + 2 * BORDER))
-    for item in range(first, last):
-        row, n = item % rows, item // rows
-        b, m = n // maps, n % maps
-        start, end = 0, 0
-        if place_lines(grid, sizes, x[b, m], lines):
-            place_row(lines, row % grid[d - 2], row // grid[d - 2], place)
-            start, end = columns_between(place, lines, box, 0, columns)
-            for direction in range(d):
-                place[direction] += start * lines[direction, 1] + BORDER
-        for channel in range(channels):
-            out = samples[b, m, channel, row]
-            out[:start], out[end:] = 0, 0
-            if d == 2:
-                _sample_row(images[b, channel], across, place, lines, out[start:end])
-            else:
-                _sample_deep_row(images[b, channel], across, area, place, lines, out[start:end])
+    x, y, z = _first(0, start, lines, begin), _first(1, start, lines, begin), _first(2, start, lines, begin)
+    for channel in range(len(images)):
+        found = samples[channel, row]
+        found[:start], found[end:] = 0, 0
+        if d == 2:
+            _interpolate_row(images[channel], across, x, y, lines, found[start:end])
+        else:
+            _interpolate_deep_row(images[channel], across, area, x, y, z, lines, found[start:end])
+
+
+@inlined
+def _first(direction, start, lines, begin):
+    return np.float32(begin[direction] + start * lines[direction, 1] + BORDER)
 
 
 @fast
-def _sample_row(image, across, place, lines, out):
+def _interpolate_row(image, across, x, y, lines, out):
     right, down = np.uint64(1), np.uint64(across)
-    x, y, dx, dy = np.float32(place[0]), np.float32(place[1]), np.float32(lines[0, 1]), np.float32(lines[1, 1])
+    dx, dy = np.float32(lines[0, 1]), np.float32(lines[1, 1])
     for i in range(len(out)):
         px, py = x + np.float32(i) * dx, y + np.float32(i) * dy
         ix, iy = np.int32(px), np.int32(py)
@@ -75,9 +93,8 @@ def _sample_row(image, across, place, lines, out):
 
 
 @fast
-def _sample_deep_row(image, across, area, place, lines, out):
+def _interpolate_deep_row(image, across, area, x, y, z, lines, out):
     right, down, deep = np.uint64(1), np.uint64(across), np.uint64(area)
-    x, y, z = np.float32(place[0]), np.float32(place[1]), np.float32(place[2])
     dx, dy, dz = np.float32(lines[0, 1]), np.float32(lines[1, 1]), np.float32(lines[2, 1])
     for i in range(len(out)):
         px, py, pz = x + np.float32(i) * dx, y + np.float32(i) * dy, z + np.float32(i) * dz

@@ -31,43 +31,21 @@ def place_lines(grid, sizes, x, lines):
     return True
 
 
-@lean
-def place_row(lines, row, plane, place):
-    """Where the first column of a row of a plane lies, to place ``(3,)``."""
-    for direction in range(3):
-        place[direction] = lines[direction, 0] + row * lines[direction, 2] + plane * lines[direction, 3]
-
-
-@lean
-def columns_between(place, lines, box, first, last):
-    """Of the columns first .. last - 1 of a placed row those that lie between both numbers of a box ``(d, 2)``; first and last + 1."""
-    start, end = first, last
-    for direction in range(len(box)):
-        at, inverse = place[direction], lines[direction, 4]
-        if inverse == 0:
-            if not box[direction, 0] < at < box[direction, 1]:
-                return first, first
-            continue
-        one, other = (box[direction, 0] - at) * inverse, (box[direction, 1] - at) * inverse
-        start = max(start, math.ceil(min(max(min(one, other), -1.0), 1e6)))
-        end = min(end, math.floor(min(max(max(one, other), -1.0), 1e6)) + 1)
-    return (start, end) if start < end else (first, first)
-
-
 @inlined
-def place_rows(lines, box, spans, row, count, plane, work):
-    """Of ``count`` rows of a plane from ``row`` on, with their spans, which columns are compared, first and last + 1, to work.columns, and
-    where their first columns lie, to work.begins; as ``place_row`` and ``columns_between`` have it of one."""
-    starts, ends = work.columns[0], work.columns[1]
+def place_rows(lines, box, spans, row, count, plane, columns, begins):
+    """Of ``count`` rows of a plane from ``row`` on, with their spans, first column and last + 1: where column 0 lies, to begins
+    ``(3, ROWS)``; and which columns of the spans lie between both numbers of a box ``(d, 2)``, to columns ``(2, ROWS)``, where there are
+    none with the first not below the last."""
+    starts, ends = columns[0], columns[1]
     for k in range(count):
         starts[k], ends[k] = spans[k, 0], spans[k, 1]
     for direction in range(len(box)):
-        begins, step, inverse = work.begins[direction], lines[direction, 2], lines[direction, 4]
+        step, inverse = lines[direction, 2], lines[direction, 4]
         begin = lines[direction, 0] + row * step + plane * lines[direction, 3]
         if inverse == 0:
-            _narrow_all(box[direction, 0], box[direction, 1], begin, step, count, begins, starts, ends)
+            _narrow_all(box[direction, 0], box[direction, 1], begin, step, count, begins[direction], starts, ends)
         else:
-            _narrow(box[direction, 0], box[direction, 1], inverse, begin, step, count, begins, starts, ends)
+            _narrow(box[direction, 0], box[direction, 1], inverse, begin, step, count, begins[direction], starts, ends)
 
 
 @fast

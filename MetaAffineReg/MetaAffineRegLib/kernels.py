@@ -105,7 +105,7 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
                     count = min(last - index, rows - row, ROWS)
                     placed += count
                     if sound:
-                        place_rows(work.lines, box, spans[index:placed], row, count, plane, work)
+                        place_rows(work.lines, box, spans[index:placed], row, count, plane, work.columns, work.begins)
                     else:
                         work.columns[:] = 0
                 start, end = work.columns[0, k], work.columns[1, k]
