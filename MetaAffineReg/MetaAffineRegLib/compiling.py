@@ -16,7 +16,8 @@ logging.getLogger("numba").setLevel(logging.WARNING)
 _FOLDER = kernel_cache.folder()
 LEAN = {"_nrt": False}  # the option with which numba compiles its own string routines
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
-FAST = {**LEAN, "fastmath": FASTMATH, "forceinline": True}
+INLINED = {**LEAN, "forceinline": True}
+FAST = {**INLINED, "fastmath": FASTMATH}
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,7 +36,7 @@ def lean(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """``lean``, of a function whose code is put where it is called: each array that is handed over costs seven numbers."""
-    return _compiled(function, **LEAN, forceinline=True)
+    return _compiled(function, **INLINED)
 
 
 def fast(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from .compiling import FAST, fast
+from .compiling import FAST, INLINED, fast
 from .data_terms import CONTENT_FLOOR
-from .kernels import add_samples, compare_samples, compares_coverage, curve_samples, floor_of_row
+from .kernel_comparison import add_compared, add_samples, compare_samples, curve_samples
+from .kernels import add_block, compares_coverage, floor_of_row
 from .lanes import CONTENT_SLOPES, COST_SLOPES, COTANGENTS, COVER_SLOPES, FIXED, INVERSE, MOVING, PRODUCTS, TURNED
 from .normalized_gradients import LEAST_EDGES
 
@@ -57,6 +58,11 @@ def _curve_samples(term, sizes, lanes, count, matrix):
     if term.instance_class is not NormalizedGradients:
         return None
     return _curve_in_plane if len(sizes) == 2 else _curve_in_space
+
+
+@overload(add_block, jit_options=INLINED)
+def _add_block(term, sizes, words, plane, count, work, sums, matrix):
+    return add_compared if term.instance_class is NormalizedGradients else None
 
 
 @overload(compares_coverage, jit_options=FAST)

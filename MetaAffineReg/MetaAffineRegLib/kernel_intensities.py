@@ -1,4 +1,4 @@
-"""The kernels of the data terms that compare intensities; the formulas are those of ``data_terms``.
+"""The kernels of the data terms that compare intensities where both images are covered; the formulas are those of ``data_terms``.
 
 Channel 0 of both images holds the values, channel 1 the coverage.
 """
@@ -8,19 +8,16 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from .compiling import FAST
+from .compiling import FAST, INLINED
 from .data_terms import CONTENT_FLOOR, OVERLAP_FLOOR
-from .kernels import add_samples, compare_samples, compares_coverage, curve_samples, floor_of_row
+from .kernel_comparison import add_compared, add_samples, compare_samples, curve_samples
+from .kernels import add_block, compares_coverage, floor_of_row
 from .lanes import CONTENT_SLOPES, COST_SLOPES, FIXED, MOVING, PRODUCTS
 
 
-class MeanSquares(NamedTuple):
+class OverlapMeanSquares(NamedTuple):
     """The data term of that name; each is a type, for which the kernels are compiled apart."""
 
-    outside: bool = True  # samples that the moving image does not meet have a cost too
-
-
-class OverlapMeanSquares(NamedTuple):
     outside: bool = False
 
 
@@ -50,10 +47,6 @@ def curve(term, f, c, v, m):
 def _compare(term, f, c, v, m):
     one, zero = np.float32(1), np.float32(0)
 
-    def mean_squares(term, f, c, v, m):
-        residual = v - f
-        return residual * residual, zero, residual, zero, zero, zero
-
     def overlap_mean_squares(term, f, c, v, m):
         residual, weight = c * v - m * f, c * m
         return residual * residual, weight * weight, residual * c, -residual * f, zero, weight * c
@@ -75,7 +68,6 @@ def _compare(term, f, c, v, m):
         )
 
     return {
-        MeanSquares: mean_squares,
         OverlapMeanSquares: overlap_mean_squares,
         UnexplainedContent: unexplained_content,
     }[term.instance_class]
@@ -99,7 +91,7 @@ def _curve(term, f, c, v, m):
     }[term.instance_class]
 
 
-_TERMS = (MeanSquares, OverlapMeanSquares, UnexplainedContent)
+_TERMS = (OverlapMeanSquares, UnexplainedContent)
 
 
 @overload(add_samples, jit_options=FAST)
@@ -145,8 +137,6 @@ def _add_shares(term, sizes, lanes, count, matrix):
 def _compare_samples(term, sizes, lanes, count, matrix, direct):
     if term.instance_class not in _TERMS:
         return None
-    if term.instance_class is MeanSquares:
-        return _compare_values
     deep = len(sizes) == 3
 
     def samples(term, sizes, lanes, count, matrix, direct):
@@ -171,26 +161,10 @@ def _compare_samples(term, sizes, lanes, count, matrix, direct):
     return samples
 
 
-def _compare_values(term, sizes, lanes, count, matrix, direct):
-    """Of mean squares: coverage and content have no part in it."""
-    cost = np.float32(0)
-    for k in range(count):
-        i = np.uint64(k)
-        residual = lanes[i + MOVING[0][0]] - lanes[i + FIXED[0]]
-        cost += residual * residual
-        lanes[i + COST_SLOPES[0]] = residual * lanes[i + MOVING[0][1]]
-        lanes[i + COST_SLOPES[1]] = residual * lanes[i + MOVING[0][2]]
-        if len(sizes) == 3:
-            lanes[i + COST_SLOPES[2]] = residual * lanes[i + MOVING[0][3]]
-    return cost, np.float32(0)
-
-
 @overload(curve_samples, jit_options=FAST)
 def _curve_samples(term, sizes, lanes, count, matrix):
     if term.instance_class not in _TERMS:
         return None
-    if term.instance_class is MeanSquares:
-        return _curve_values
     deep = len(sizes) == 3
 
     def samples(term, sizes, lanes, count, matrix):
@@ -212,31 +186,18 @@ def _curve_samples(term, sizes, lanes, count, matrix):
     return samples
 
 
-def _curve_values(term, sizes, lanes, count, matrix):
-    """Of mean squares: the products of the slopes."""
-    for k in range(count):
-        i = np.uint64(k)
-        gx, gy = lanes[i + MOVING[0][1]], lanes[i + MOVING[0][2]]
-        lanes[i + PRODUCTS[0]], lanes[i + PRODUCTS[1]] = gx * gx, gx * gy
-        if len(sizes) == 3:
-            gz = lanes[i + MOVING[0][3]]
-            lanes[i + PRODUCTS[2]], lanes[i + PRODUCTS[3]], lanes[i + PRODUCTS[4]] = gx * gz, gy * gy, gy * gz
-            lanes[i + PRODUCTS[5]] = gz * gz
-        else:
-            lanes[i + PRODUCTS[2]] = gy * gy
+@overload(add_block, jit_options=INLINED)
+def _add_block(term, sizes, words, plane, count, work, sums, matrix):
+    return add_compared if term.instance_class in (*_TERMS, Shares) else None
 
 
 @overload(compares_coverage, jit_options=FAST)
 def _compares_coverage(term):
-    if term.instance_class is MeanSquares:
-        return lambda term: False
     return (lambda term: True) if term.instance_class in (*_TERMS, Shares) else None
 
 
 @overload(floor_of_row, jit_options=FAST)
 def _floor_of_row(term, channels):
-    if term.instance_class is MeanSquares:
-        return lambda term, channels: (np.float32(channels.shape[1]), np.float32(0))
     if term.instance_class is OverlapMeanSquares:
         return _floor_of_overlap
     sides = {UnexplainedContent: 2, Shares: 1}.get(term.instance_class)

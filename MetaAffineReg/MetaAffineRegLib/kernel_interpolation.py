@@ -14,33 +14,39 @@ from .backends import BORDER
 from .compiling import FASTMATH, inlined
 from .lanes import MOVING, SHARES
 
-_WIDTH = 16 if binding.get_host_cpu_features().get("avx512f") else 8  # samples of a vector; fewer registers would not hold more
+WIDTH = 16 if binding.get_host_cpu_features().get("avx512f") else 8  # samples of a vector; fewer registers would not hold more
 NEAR = 3 << 19  # words of an image that stays in a cache; those of a larger one are fetched ahead
 _TO_READ, _AND_TO_KEEP, _AS_DATA = 0, 3, 1  # of LLVM's prefetch
-_SINGLE, _BYTE, _INT, _INDEX = ir.FloatType(), ir.IntType(8), ir.IntType(32), ir.IntType(64)
-_QUAD, _VECTOR = ir.VectorType(_SINGLE, 4), ir.VectorType(_SINGLE, _WIDTH)
-_FLAGS = tuple(FASTMATH)
+_SINGLE, _BYTE, _INT, INDEX = ir.FloatType(), ir.IntType(8), ir.IntType(32), ir.IntType(64)
+_QUAD, VECTOR = ir.VectorType(_SINGLE, 4), ir.VectorType(_SINGLE, WIDTH)
+FLAGS = tuple(FASTMATH)
 
 
 @inlined
-def sample_moving(sizes, words, covered, work, count, sums):
+def sample_moving(sizes, words, work, count, sums):
     """The channels of the moving image at the ``count`` samples of a block, a multiple of ``WHOLE``, to their lanes; and their
     derivatives where sums ``(2, 1 + n)`` have room for what follows from them.
 
-    words ``(padded samples, W)``: two channels each; W = 1 or 2; where nothing is covered, one channel's value and that of the row below.
+    words ``(padded samples, W)``: two channels each; W = 1 or 2.
     """
+    flat, across, area = pixels_of(sizes, words, work, count)
+    for first in range(0, count, WIDTH):
+        if words.shape[1] == 2:
+            _interpolate(sizes, sums, 4, flat, across, area, work.offsets, np.uint64(first), work.lanes)
+        else:
+            _interpolate(sizes, sums, 2, flat, across, area, work.offsets, np.uint64(first), work.lanes)
+
+
+@inlined
+def pixels_of(sizes, words, work, count):
+    """Words ``(padded samples, W)`` in one row, and how many lie from one row, and one plane, to the next; those around the ``count``
+    samples of a block may have to be fetched."""
     flat, each = words.reshape(-1), np.uint64(words.shape[1])
     across = each * np.uint64(sizes[len(sizes) - 1] + 2 * BORDER)
     area = across * np.uint64(sizes[len(sizes) - 2] + 2 * BORDER)
     if len(sizes) == 3 and flat.size > NEAR:
         _fetch_next_row(flat, each, across, area, work, count)
-    for first in range(0, count, _WIDTH):
-        if words.shape[1] == 2:
-            _interpolate(sizes, sums, 4, flat, across, area, work.offsets, np.uint64(first), work.lanes)
-        elif covered:
-            _interpolate(sizes, sums, 2, flat, across, area, work.offsets, np.uint64(first), work.lanes)
-        else:
-            _interpolate(sizes, sums, 1, flat, across, area, work.offsets, np.uint64(first), work.lanes)
+    return flat, across, area
 
 
 @inlined
@@ -85,17 +91,8 @@ def _interpolate(typing_context, sizes, sums, channels, flat, across, area, offs
             cgutils.create_struct_proxy(kind)(context, builder, array).data
             for kind, array in ((signature.args[3], flat), (signature.args[6], offsets), (signature.args[8], lanes))
         )
-        code = _Code(builder, first, lanes)
-        at = [builder.zext(builder.load(builder.gep(offsets, [builder.add(first, _INDEX(k))])), _INDEX) for k in range(_WIDTH)]
-
-        def plane(origin):
-            return [code.bilinear(pixels, shares) for pixels in code.pixels(origin, across, at, count)]
-
-        shares = [code.load(SHARES[axis]) for axis in range(dimension)]
-        channels = plane(flat)
-        if dimension == 3:
-            channels = [code.trilinear(near, far, shares[2]) for near, far in zip(channels, plane(builder.gep(flat, [area])), strict=True)]
-        for channel, numbers in enumerate(channels):
+        code = Vectors(builder, first, lanes)
+        for channel, numbers in enumerate(code.interpolated(dimension, count, flat, across, area, offsets)):
             for kind in range(wanted):
                 code.store(numbers[kind], MOVING[channel][kind])
         return context.get_dummy_value()
@@ -103,8 +100,8 @@ def _interpolate(typing_context, sizes, sums, channels, flat, across, area, offs
     return types.void(sizes, sums, channels, flat, types.uint64, types.uint64, offsets, types.uint64, lanes), generate
 
 
-class _Code:
-    """Writes instructions on vectors of samples from the ``first`` of a block on."""
+class Vectors:
+    """Writes instructions for the samples of a block from the ``first`` on, one in each lane of a vector."""
 
     def __init__(self, builder, first, lanes):
         self._builder, self._first, self._lanes = builder, first, lanes
@@ -116,10 +113,22 @@ class _Code:
         self._builder.store(vector, self._at(lane), align=4)
 
     def _at(self, lane):
-        place = self._builder.gep(self._lanes, [self._builder.add(self._first, _INDEX(int(lane)))])
-        return self._builder.bitcast(place, _VECTOR.as_pointer())
+        place = self._builder.gep(self._lanes, [self._builder.add(self._first, INDEX(int(lane)))])
+        return self._builder.bitcast(place, VECTOR.as_pointer())
 
-    def pixels(self, origin, across, at, channels):
+    def interpolated(self, dimension, channels, flat, across, area, offsets):
+        """Of each channel the value between the pixels around the samples, and its derivatives; one channel is given by words of two
+        rows, so that nothing lies across."""
+        builder = self._builder
+        at = [builder.zext(builder.load(builder.gep(offsets, [builder.add(self._first, INDEX(k))])), INDEX) for k in range(WIDTH)]
+        shares = [self.load(SHARES[axis]) for axis in range(dimension)]
+        origins = (flat, builder.gep(flat, [area]))[: dimension - 1]
+        planes = [[self._bilinear(pixels, shares) for pixels in self._pixels(origin, across, at, channels)] for origin in origins]
+        if dimension == 2:
+            return planes[0]
+        return [self._trilinear(near, far, shares[2]) for near, far in zip(*planes, strict=True)]
+
+    def _pixels(self, origin, across, at, channels):
         """Of each channel the pixels ``at``, their right, their lower and their lower right neighbours, four vectors."""
         if channels == 1:
             here, below, right, right_below = self._four_lanes(origin, at)
@@ -132,7 +141,7 @@ class _Code:
         here = self._four_lanes(origin, at)
         if channels == 2:
             return here[:2], here[2:]
-        return here, self._four_lanes(self._builder.gep(origin, [_INDEX(2)]), at)
+        return here, self._four_lanes(self._builder.gep(origin, [INDEX(2)]), at)
 
     def _four_lanes(self, origin, at):
         """Of the sixteen bytes at each of the places the first, second, third and fourth numbers."""
@@ -153,14 +162,14 @@ class _Code:
 
     def _by_quads(self, one, other, part):
         """Of each four numbers of one vector, 0 .. 3, and each four of another, 4 .. 7, those of ``part``."""
-        mask = [4 * quad + k % 4 + k // 4 * _WIDTH for quad in range(_WIDTH // 4) for k in part]
+        mask = [4 * quad + k % 4 + k // 4 * WIDTH for quad in range(WIDTH // 4) for k in part]
         return self._shuffled(one, other, mask)
 
     def _shuffled(self, one, other, mask):
         numbers = list(mask)
         return self._builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(_INT, len(numbers)), numbers))
 
-    def bilinear(self, pixels, shares):
+    def _bilinear(self, pixels, shares):
         """Value between four pixels and its derivatives along x and y."""
         upper_left, upper_right, lower_left, lower_right = pixels
         upper, lower = self._minus(upper_right, upper_left), self._minus(lower_right, lower_left)
@@ -168,7 +177,7 @@ class _Code:
         down = self._minus(bottom, top)
         return self._along(top, down, shares[1]), self._between(upper, lower, shares[1]), down
 
-    def trilinear(self, near, far, share):
+    def _trilinear(self, near, far, share):
         """Value between two planes and its derivatives along x, y and z."""
         away = self._minus(far[0], near[0])
         return self._along(near[0], away, share), *(self._between(near[k], far[k], share) for k in (1, 2)), away
@@ -177,7 +186,7 @@ class _Code:
         return self._along(one, self._minus(other, one), share)
 
     def _along(self, one, way, share):
-        return self._builder.fadd(one, self._builder.fmul(share, way, flags=_FLAGS), flags=_FLAGS)
+        return self._builder.fadd(one, self._builder.fmul(share, way, flags=FLAGS), flags=FLAGS)
 
     def _minus(self, one, other):
-        return self._builder.fsub(one, other, flags=_FLAGS)
+        return self._builder.fsub(one, other, flags=FLAGS)

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from . import data_terms, kernel_edges, kernel_intensities
+from . import data_terms, kernel_edges, kernel_intensities, kernel_squares
 from .data_terms import DataTerm
 from .normalized_gradients import NormalizedGradients
 
 _KERNEL_TERMS: dict[type, Callable[[Any], Any]] = {
-    data_terms.MeanSquares: lambda term: kernel_intensities.MeanSquares(),
+    data_terms.MeanSquares: lambda term: kernel_squares.MeanSquares(),
     data_terms.OverlapMeanSquares: lambda term: kernel_intensities.OverlapMeanSquares(),
     data_terms.UnexplainedContent: lambda term: kernel_intensities.UnexplainedContent(False, np.float32(term.scale**-2)),
     data_terms.UnexplainedSide: lambda side: kernel_intensities.Shares(False, np.float32(side.scale**-2)),

@@ -3,35 +3,23 @@
 One block of samples of a plane after the other, row by row and whatever rows they belong to, is read, interpolated, compared and summed
 while it lies in the processor's cache, so that no image of intermediate results is ever written.  The formulas are those of
 ``data_terms`` and ``sampling``; sums run in an order of their own, the same for a pair in any batch and for any number of threads.  What
-is summed, the kernels of the data terms say (``kernel_intensities``, ``kernel_edges``).
+is summed, the kernels of the data terms say (``kernel_squares``, ``kernel_intensities``, ``kernel_edges``).
 """
 
 import numpy as np
 
 from .backends import BORDER
 from .compiling import fast, inlined, lean
-from .kernel_interpolation import sample_moving
 from .kernel_pieces import copy_piece, squares_outside
 from .kernel_rows import lay_row, place_lines, place_rows
-from .lanes import BLOCK, CONTENT_SLOPES, COST_SLOPES, FIXED, PLACES, PRODUCTS, ROWS, SHARES, WHOLE
+from .lanes import BLOCK, FIXED, PLACES, ROWS, SHARES, WHOLE
 
 SLAB = 1 << 14  # samples of whole rows that are summed together; slabs are added in their order, whichever threads summed them
 
 
-def add_samples(term, sizes, lanes, count, matrix):
-    """What a data term sums of the samples of a block, as a tuple: cost and content first.  A sample whose fixed channels are zero has
-    none."""
-    raise NotImplementedError("each data term has a compiled one")
-
-
-def compare_samples(term, sizes, lanes, count, matrix, direct):
-    """``add_samples``, the slopes of cost and content to their lanes; what these depend on the map's matrix besides is added to direct
-    ``(2, 3, 3)``."""
-    raise NotImplementedError("each data term has a compiled one")
-
-
-def curve_samples(term, sizes, lanes, count, matrix):
-    """The products of the cost's curvature to their lanes."""
+def add_block(term, sizes, words, plane, count, work, sums, matrix):
+    """Add what a data term sums of a block of ``count`` samples of a plane: its sums to sums, what their derivatives are made of to
+    work.slopes and work.direct and, where there is a matrix, the products of its curvature to work.products."""
     raise NotImplementedError("each data term has a compiled one")
 
 
@@ -102,17 +90,17 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
                     if d == 3 and filled > 0:
                         break  # a block lies in one plane
                     row, plane, k = index % rows, index // rows, 0
-                    count = min(last - index, rows - row, ROWS)
-                    placed += count
+                    several = min(last - index, rows - row, ROWS)
+                    placed += several
                     if sound:
-                        place_rows(work.lines, box, spans[index:placed], row, count, plane, work.columns, work.begins)
+                        place_rows(work.lines, box, spans[index:placed], row, several, plane, work.columns, work.begins)
                     else:
                         work.columns[:] = 0
                 start, end = work.columns[0, k], work.columns[1, k]
                 if start >= end:
                     start, end = 0, 0
                 if term.outside and (start > 0 or end < columns):
-                    _add(squares_outside(fixed[0, index], start, end), 0, sums)
+                    _add_to_cost(squares_outside(fixed[0, index], start, end), sums)
                 row, k, index = row + 1, k + 1, index + 1
             else:
                 some = min(end - start, BLOCK - filled)
@@ -125,7 +113,9 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
                 filled += some
         if filled == 0:
             break
-        _sum_block(term, sizes, fixed.shape[0], words, plane, filled, work, sums, matrix)
+        count = -(-filled // WHOLE) * WHOLE
+        _clear(filled, count, fixed.shape[0], work.lanes, work.offsets)
+        add_block(term, sizes, words, plane, count, work, sums, matrix)
     if sums.ndim == 2:
         _add_gradients(sizes, work, sums)
     if matrix is not None:
@@ -139,12 +129,11 @@ def _begin(work, direction, row, column):
 
 
 @inlined
-def _add(number, n, sums):
-    """Add a number to the sum n, not to its derivatives."""
+def _add_to_cost(number, sums):
     if sums.ndim == 1:
-        sums[n] += number
+        sums[0] += number
     else:
-        sums[n, 0] += number
+        sums[0, 0] += number
 
 
 @lean
@@ -160,78 +149,6 @@ def _add_gradients(sizes, work, sums):
                 along = (1 / n - 1) * total + 2 / n * scale * work.slopes[kind, i, j]
                 sums[kind, 1 + i * (d + 1) + j] += along + work.direct[kind, i, j]
             sums[kind, 1 + i * (d + 1) + d] += total
-
-
-@inlined
-def _sum_block(term, sizes, channels, words, plane, filled, work, sums, matrix):
-    """Add what a block of ``filled`` samples of a plane gives."""
-    d, lanes = len(sizes), work.lanes
-    count = -(-filled // WHOLE) * WHOLE
-    _clear(filled, count, channels, lanes, work.offsets)
-    sample_moving(sizes, words, compares_coverage(term), work, count, sums)
-    if sums.ndim == 1:
-        found = add_samples(term, sizes, lanes, count, work.matrix)
-    else:
-        found = compare_samples(term, sizes, lanes, count, work.matrix, work.direct)
-        for direction in range(d):
-            _add_slopes(plane, COST_SLOPES[direction], lanes, count, work.slopes[0, direction])
-            if compares_coverage(term):
-                _add_slopes(plane, CONTENT_SLOPES[direction], lanes, count, work.slopes[1, direction])
-    for n in range(len(found)):
-        _add(found[n], n, sums)
-    if matrix is not None:
-        curve_samples(term, sizes, lanes, count, work.matrix)
-        for product in range(d * (d + 1) // 2):
-            _add_moments(plane, PRODUCTS[product], lanes, count, work.products[product])
-
-
-@inlined
-def _add_slopes(plane, lane, lanes, count, sums):
-    """Add a block's slopes to ``(4,)``: times column, row and plane, and alone."""
-    x, y, one = _slopes(lane, lanes, count)
-    sums[0] += x
-    sums[1] += y
-    sums[2] += plane * np.float64(one)
-    sums[3] += one
-
-
-@fast
-def _slopes(lane, lanes, count):
-    x, y, one = np.float32(0), np.float32(0), np.float32(0)
-    for k in range(count):
-        i = np.uint64(k)
-        slope = lanes[i + lane]
-        x += slope * lanes[i + PLACES[0]]
-        y += slope * lanes[i + PLACES[1]]
-        one += slope
-    return x, y, one
-
-
-@inlined
-def _add_moments(plane, lane, lanes, count, sums):
-    """Add a block's products to ``(10,)``: times xx, xy, xz, x, yy, yz, y, zz, z and one, column, row and plane being x, y and z."""
-    xx, xy, x, yy, y, one = _moments(lane, lanes, count)
-    z = float(plane)
-    found = (xx, xy, z * x, x, yy, z * y, y, z * z * one, z * one, one)
-    for k in range(10):
-        sums[k] += found[k]
-
-
-@fast
-def _moments(lane, lanes, count):
-    zero = np.float32(0)
-    xx, xy, x, yy, y, one = zero, zero, zero, zero, zero, zero
-    for k in range(count):
-        i = np.uint64(k)
-        product, column, row = lanes[i + lane], lanes[i + PLACES[0]], lanes[i + PLACES[1]]
-        by_column, by_row = product * column, product * row
-        xx += by_column * column
-        xy += by_column * row
-        x += by_column
-        yy += by_row * row
-        y += by_row
-        one += product
-    return np.float64(xx), np.float64(xy), np.float64(x), np.float64(yy), np.float64(y), np.float64(one)
 
 
 @lean

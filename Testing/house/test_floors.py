@@ -41,6 +41,7 @@ LIBRARY = (
         "kernel_interpolation",
         "kernel_pieces",
         "kernel_rows",
+        "kernel_moments",
         "kernels",
         "compiled_sampling",
         "sampling",
@@ -57,7 +58,8 @@ LIBRARY = (
         "regularizer",
         "objective",
     ),
-    *("compiled_images", "compiled_edges", "coverage_bounds", "kernel_intensities", "kernel_edges", "kernel_terms", "compiled_floors"),
+    *("compiled_images", "compiled_edges", "coverage_bounds"),
+    *("kernel_comparison", "kernel_squares", "kernel_intensities", "kernel_edges", "kernel_terms", "compiled_floors"),
     *("fused_images", "compiled_freedom", "compiled_regularizer", "compiled_objective", "compiled_lbfgs"),
     *("fused_objective", "triton_objective", "grids"),
     *(
