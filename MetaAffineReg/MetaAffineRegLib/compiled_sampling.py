@@ -48,13 +48,14 @@ def _sample_rows(images, sizes, grid, x, first, last, samples, spans, columns, b
     while first < last:
         n, row = first // rows, first % rows % grid[d - 2]
         b, m = n // maps, n % maps
-        count = min(last - first, grid[d - 2] - row, ROWS)
+        done = row % ROWS  # of the rows that are placed together, always the same ones, whoever samples them
+        count = min(grid[d - 2] - row + done, ROWS)
         columns[0], columns[1] = 0, 0
         if place_lines(grid, sizes, x[b, m], lines):
-            place_rows(lines, box, spans, row, count, first % rows // grid[d - 2], columns, begins)
-        for k in range(count):
-            _sample_row(images[b], sizes, lines, columns[:, k], begins[:, k], first % rows + k, samples[b, m])
-        first += count
+            place_rows(lines, box, spans, row - done, count, first % rows // grid[d - 2], columns, begins)
+        for k in range(done, min(count, done + last - first)):
+            _sample_row(images[b], sizes, lines, columns[:, k], begins[:, k], first % rows - done + k, samples[b, m])
+        first += count - done
 
 
 @inlined

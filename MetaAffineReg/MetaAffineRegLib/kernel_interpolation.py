@@ -17,7 +17,7 @@ from .lanes import MOVING, SHARES
 WIDTH = 16 if binding.get_host_cpu_features().get("avx512f") else 8  # samples of a vector; fewer registers would not hold more
 NEAR = 3 << 19  # words of an image that stays in a cache; those of a larger one are fetched ahead
 _TO_READ, _AND_TO_KEEP, _AS_DATA = 0, 3, 1  # of LLVM's prefetch
-_SINGLE, _BYTE, _INT, INDEX = ir.FloatType(), ir.IntType(8), ir.IntType(32), ir.IntType(64)
+_SINGLE, _BYTE, INT, INDEX = ir.FloatType(), ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _QUAD, VECTOR = ir.VectorType(_SINGLE, 4), ir.VectorType(_SINGLE, WIDTH)
 FLAGS = tuple(FASTMATH)
 
@@ -66,12 +66,12 @@ def _fetch(typing_context, flat, at, across, area):
 
     def generate(context, builder, signature, arguments):
         flat, at, across, area = arguments
-        kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), _INT, _INT, _INT])
+        kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), INT, INT, INT])
         prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         here = builder.gep(cgutils.create_struct_proxy(signature.args[0])(context, builder, flat).data, [at])
         behind = builder.gep(here, [area])
         for place in (here, builder.gep(here, [across]), behind, builder.gep(behind, [across])):
-            builder.call(prefetch, [builder.bitcast(place, _BYTE.as_pointer()), *map(_INT, (_TO_READ, _AND_TO_KEEP, _AS_DATA))])
+            builder.call(prefetch, [builder.bitcast(place, _BYTE.as_pointer()), *map(INT, (_TO_READ, _AND_TO_KEEP, _AS_DATA))])
         return context.get_dummy_value()
 
     return types.void(flat, types.int64, types.uint64, types.uint64), generate
@@ -167,7 +167,7 @@ class Vectors:
 
     def _shuffled(self, one, other, mask):
         numbers = list(mask)
-        return self._builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(_INT, len(numbers)), numbers))
+        return self._builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(INT, len(numbers)), numbers))
 
     def _bilinear(self, pixels, shares):
         """Value between four pixels and its derivatives along x and y."""

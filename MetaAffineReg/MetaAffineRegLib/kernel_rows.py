@@ -33,9 +33,9 @@ def place_lines(grid, sizes, x, lines):
 
 @inlined
 def place_rows(lines, box, spans, row, count, plane, columns, begins):
-    """Of ``count`` rows of a plane from ``row`` on, with their spans, first column and last + 1: where column 0 lies, to begins
-    ``(3, ROWS)``; and which columns of the spans lie between both numbers of a box ``(d, 2)``, to columns ``(2, ROWS)``, where there are
-    none with the first not below the last."""
+    """Of ``count`` rows of a plane from ``row`` on, with their spans, first column and last + 1: where column 0 lies, to the
+    first d of begins ``(3, ROWS)``; and which columns of the spans lie between both numbers of a box ``(d, 2)``, first and last + 1, to
+    columns ``(2, ROWS)``: none where the former is not below the latter."""
     starts, ends = columns[0], columns[1]
     for k in range(count):
         starts[k], ends[k] = spans[k, 0], spans[k, 1]

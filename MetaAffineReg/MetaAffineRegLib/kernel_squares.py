@@ -1,5 +1,5 @@
 """The kernel of mean squares, which goes from the pixels to the sums at once: as it looks at no coverage, what is known of a sample stays
-in the processor's registers.
+in the processor's registers, but for the derivatives that the matrix is made of.
 
 It is written in the compiler's own language, like the interpolation, so that all sums are added up side by side.
 """
@@ -12,7 +12,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic, overload
 
 from .compiling import FAST, INLINED, inlined
-from .kernel_interpolation import FLAGS, INDEX, VECTOR, WIDTH, Vectors, pixels_of
+from .kernel_interpolation import FLAGS, INDEX, INT, VECTOR, WIDTH, Vectors, pixels_of
 from .kernel_moments import add_product, add_slope
 from .kernels import add_block, compares_coverage, floor_of_row
 from .lanes import FIXED, MOVING, PLACES
@@ -148,7 +148,7 @@ class _Totals:
         for first in range(0, len(totals), WIDTH):
             some = totals[first : first + WIDTH]
             together = self._added_up(some + [_ZEROS] * (WIDTH - len(some)))
-            found += [builder.extract_element(together, ir.IntType(32)(k)) for k in range(len(some))]
+            found += [builder.extract_element(together, INT(k)) for k in range(len(some))]
         return found
 
     def _added_up(self, vectors):
@@ -175,7 +175,7 @@ def _halves():
 
 
 def _mask(numbers):
-    return ir.Constant(ir.VectorType(ir.IntType(32), len(numbers)), numbers)
+    return ir.Constant(ir.VectorType(INT, len(numbers)), numbers)
 
 
 _ZEROS = ir.Constant(VECTOR, [0.0] * WIDTH)

@@ -24,7 +24,7 @@ def add_block(term, sizes, words, plane, count, work, sums, matrix):
 
 
 def compares_coverage(term):
-    """Whether a data term looks at the coverage, and its content depends on the map."""
+    """Whether a data term looks at the coverage, and not at values alone."""
     raise NotImplementedError("each data term has a compiled one")
 
 
@@ -119,7 +119,7 @@ def evaluate(term, sizes, fixed, words, spans, box, x, first, last, work, sums, 
     if sums.ndim == 2:
         _add_gradients(sizes, work, sums)
     if matrix is not None:
-        _add_blocks(sizes, work.products, matrix)
+        _add_to_matrix(sizes, work.products, matrix)
 
 
 @inlined
@@ -152,17 +152,17 @@ def _add_gradients(sizes, work, sums):
 
 
 @lean
-def _add_blocks(sizes, products, matrix):
+def _add_to_matrix(sizes, products, matrix):
     d, product = len(sizes), 0
     for i in range(d):
         for j in range(i, d):
             scale = 0.5 * sizes[d - 1 - i] * sizes[d - 1 - j]
-            _add_block(sizes, products[product], scale, matrix[i * (d + 1) :, j * (d + 1) :])
+            _add_product_to_matrix(sizes, products[product], scale, matrix[i * (d + 1) :, j * (d + 1) :])
             product += 1
 
 
 @lean
-def _add_block(sizes, found, scale, block):
+def _add_product_to_matrix(sizes, found, scale, block):
     """Add the sums of a product ``(10,)`` to its block ``(d + 1, d + 1)`` of the matrix, for normalised coordinates and one."""
     d = len(sizes)
     for k in range(d + 1):

@@ -112,7 +112,7 @@ def _search(
 
 
 def evenly(count: int, most: int) -> list[slice]:
-    """0 .. count - 1 in parts of ``most`` at most, as few and as even as can be: threads wait for the longest."""
+    """0 .. count - 1 in parts of ``most`` at most, as few and as even as can be, whatever the number of threads."""
     parts = -(-count // most)
     return [slice(count * k // parts, count * (k + 1) // parts) for k in range(parts)]
 

@@ -10,6 +10,7 @@ from MetaAffineRegLib.compiled_edges import gradient_words, normals
 from MetaAffineRegLib.compiled_images import bordered_rows, bordered_words
 from MetaAffineRegLib.normalized_gradients import NormalizedGradients, gradients
 
+THREADS = pytest.mark.parametrize("threads", [1, 3])  # which share the planes of the largest images
 SHAPES = pytest.mark.parametrize("shape", [(9, 14), (1, 5), (6, 9, 14), (2, 3, 4), (1, 4, 5), (40, 40, 40)])
 
 
@@ -44,7 +45,7 @@ def test_edges_are_those_of_torch(shape, threads):
 
 @SHAPES
 @pytest.mark.parametrize("channels", [2, 3, 4])
-@pytest.mark.parametrize("threads", [1, 3])
+@THREADS
 def test_words_hold_the_channels_of_a_sample_side_by_side(shape, channels, threads):
     given = images(shape, channels)
     with torch_threads(threads):
@@ -52,7 +53,7 @@ def test_words_hold_the_channels_of_a_sample_side_by_side(shape, channels, threa
 
 
 @SHAPES
-@pytest.mark.parametrize("threads", [1, 3])
+@THREADS
 def test_words_hold_the_values_of_a_sample_and_of_the_row_below(shape, threads):
     given = images(shape)[:, 0]
     with torch_threads(threads):

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from MetaAffineRegLib import affine
+from MetaAffineRegLib.backends import BORDER
+from MetaAffineRegLib.compiled_sampling import sample_rows
 from MetaAffineRegLib.sampling import axis_coordinates, grid_derivative, mapped_grid, pull_back, sample, sample_mapped
 
 DIMENSIONS = pytest.mark.parametrize("d", [2, 3])
@@ -137,3 +139,19 @@ def test_compiled_samples_are_those_of_torch(d):
     assert sample_mapped(images, x, shape, "numba", used) is used and torch.equal(used, found)
     x[0, 0], x[1, 0, 0, 0] = torch.nan, 1e30
     assert not sample_mapped(images, x, shape, "numba", used)[:, 0].any()
+
+
+def test_compiled_samples_are_the_same_whoever_samples_which_rows():
+    """Of maps by which rows begin and end on whole samples, so that rounding decides whether the first and the last one count."""
+    n, steps = 200, [(1.0, -0.9, -0.1), (0.9, -0.9, -1.0), (0.9, 0.7, -3.7), (0.7, -0.9, 0.0), (0.3, -0.9, -0.1), (0.7, 0.3, 5.5)]
+    bordered = np.zeros((n + 2 * BORDER, n + 2 * BORDER), np.float32)
+    bordered[BORDER:-BORDER, BORDER:-BORDER] = random(n, n).float().numpy()
+    x = np.zeros((1, len(steps), 2, 3))
+    for k, (column, row, first) in enumerate(steps):  # in samples: from one to the next, and where the first one lies
+        x[0, k] = (column, row, (2 * first + 1) / n - 1 - (column + row) * (1 / n - 1)), (0.05, 0.93, 0.01)
+    given = bordered.reshape(1, 1, -1), (n, n), (n, n), x
+    together, one_by_one = (np.empty((1, len(steps), 1, n, n), np.float32) for _ in range(2))
+    sample_rows(*given, 0, len(steps) * n, together)
+    for row in range(len(steps) * n):
+        sample_rows(*given, row, row + 1, one_by_one)
+    assert np.array_equal(together, one_by_one) and (together != 0).any()

@@ -38,10 +38,8 @@ LIBRARY = (
     *(
         "large_tensors",
         "lanes",
-        "kernel_interpolation",
         "kernel_pieces",
         "kernel_rows",
-        "kernel_moments",
         "kernels",
         "compiled_sampling",
         "sampling",
@@ -59,7 +57,16 @@ LIBRARY = (
         "objective",
     ),
     *("compiled_images", "compiled_edges", "coverage_bounds"),
-    *("kernel_comparison", "kernel_squares", "kernel_intensities", "kernel_edges", "kernel_terms", "compiled_floors"),
+    *(
+        "kernel_interpolation",
+        "kernel_moments",
+        "kernel_comparison",
+        "kernel_squares",
+        "kernel_intensities",
+        "kernel_edges",
+        "kernel_terms",
+        "compiled_floors",
+    ),
     *("fused_images", "compiled_freedom", "compiled_regularizer", "compiled_objective", "compiled_lbfgs"),
     *("fused_objective", "triton_objective", "grids"),
     *(
